@@ -1,0 +1,352 @@
+"""The gallery: one tab a pattern, laid out from demos/ and launched.
+
+No model code here: a demo tells its inputs, its words stand in demos/text, and whatever is
+drawn comes from the steps that it yields.
+"""
+
+import functools
+import inspect
+import itertools
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from demos import discover
+from demos.base import Demo, Input, InputError
+from demos.examples import stored
+from demos.text import LANGUAGES, say, words
+from demos.views import TEMPLATE, script, style
+from demos.views.trace import line, lines, tick_record
+from models import NetworkError
+
+FRAME = 0.04  # seconds between two updates of the page
+LIMIT = 8  # runs at once; they share the cores
+QUEUE = 64  # visitors that may wait
+SANS = ("system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
+MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace")
+STYLE = """
+.gallery-head { align-items: end; }
+.gallery-head h1 { font-size: 2rem; letter-spacing: -.01em; margin: 0; }
+.gallery-head p { color: var(--body-text-color-subdued); }
+.prose { font-size: 1.05rem; max-width: 62rem; }
+footer { opacity: .7; }
+"""
+
+# The page's language: the one in the link, the one chosen before, or the browser's.
+CHOOSE_LANGUAGE = """(shown) => {
+  const asked = new URLSearchParams(location.search).get('lang') ?? localStorage.getItem('gallery.lang');
+  const lang = asked ?? (navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
+  return [lang.startsWith('zh') ? 'zh-CN' : 'en'];
+}"""
+KEEP_LANGUAGE = """(lang) => {
+  localStorage.setItem('gallery.lang', lang);
+  document.documentElement.lang = lang;
+  return [lang];
+}"""
+STOP = "() => { document.dispatchEvent(new Event('gallery:stop')); }"
+
+
+class Drawing(gr.HTML):
+    """Draws a trace (demos/views/trace.py); the template is constant, the trace is data."""
+
+    def postprocess(self, value: str | None) -> str | None:
+        return value
+
+
+class Words:
+    """The components whose words change with the language, and how."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[Any, Callable[[str], dict[str, Any]]]] = []
+
+    def add(self, component: Any, update: Callable[[str], dict[str, Any]]) -> Any:
+        """Register a component; `update(lang)` gives the properties to change. It starts in English."""
+        self.entries.append((component, update))
+        for name, value in update("en").items():
+            setattr(component, name, value)
+        return component
+
+    @property
+    def components(self) -> list[Any]:
+        """All registered components, in the order of `updates`."""
+        return [component for component, _ in self.entries]
+
+    def arrive(self, lang: str) -> list[Any]:
+        """The language that the page chose when it opened, and its words."""
+        lang = lang if lang in LANGUAGES else "en"
+        return [lang, *self.updates(lang)]
+
+    def updates(self, lang: str) -> list[Any]:
+        """What to send to the page for a language."""
+        return [gr.update(**update(lang)) for _, update in self.entries]
+
+
+def trace(demo: Demo, lang: str, values: dict[str, Any]) -> Iterator[str]:
+    """The growing trace of a run: what the page draws. An error is a line, too."""
+    try:
+        text, shown = "", 0.0
+        for piece in lines(demo, demo.check(values), uuid.uuid4().hex[:12]):
+            text += piece
+            if time.monotonic() - shown > FRAME:
+                yield text
+                shown = time.monotonic()
+        yield text
+    except InputError as error:
+        yield line({"error": sentence(error, lang)})
+    except NetworkError:
+        yield line({"error": say(lang, "error.network")})
+
+
+def sentence(error: InputError, lang: str) -> str:
+    """What the visitor reads; inputs are called as on the page."""
+    values = dict(error.values)
+    if "name" in values:
+        values["name"] = say(lang, f"input.{values['name']}")
+    return say(lang, error.key, **values)
+
+
+def inspector(demo: Demo) -> Callable[[str], str]:
+    """What the drawing asks for one tick: its gates, or one unit's numbers. JSON in and out."""
+
+    def inspect(asked: str) -> str:
+        try:
+            question = json.loads(asked)
+            inputs, t = demo.check(question["inputs"]), int(question["t"])
+            step = next(itertools.islice(demo.steps(**inputs), t, None))
+        except (InputError, NetworkError, KeyError, TypeError, ValueError, StopIteration):
+            return "{}"
+        return line(tick_record(step))
+
+    return inspect
+
+
+class Page:
+    """Lays one demo out and connects it."""
+
+    def __init__(self, demo: Demo, lang: gr.Radio, said: Words) -> None:
+        self.demo, self.lang, self.said = demo, lang, said
+        said.add(gr.Markdown(elem_classes="prose"), lambda at: {"value": say(at, f"prose.{demo.name}")})
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                self.controls = {i.name: self.control(i) for i in demo.inputs if i.place == "main"}
+                with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.advanced")}) as more:
+                    self.controls |= {i.name: self.control(i) for i in demo.inputs if i.place == "advanced"}
+                more.visible = any(i.place == "advanced" for i in demo.inputs)
+                with gr.Row():
+                    self.run = self.button(f"button.run.{demo.name}", "primary")
+                    self.stop = self.button("button.stop", "stop")
+            with gr.Column(scale=3, min_width=340):
+                self.drawing = self.draw()
+        self.examples()
+        with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.card")}):
+            said.add(gr.Markdown(), lambda at: {"value": facts(demo, at)})
+        self.connect()
+
+    def control(self, given: Input) -> Any:
+        """The component for an input."""
+        visible = self.shown(given, {i.name: i.default for i in self.demo.inputs})
+        common = {"value": given.default, "visible": visible, "elem_id": f"{self.demo.name}-{given.name}"}
+        if given.kind == "text":
+            component = gr.Textbox(lines=given.lines, max_lines=10, **common)
+        elif given.kind == "choice":
+            component = gr.Radio(choices=list(given.choices), **common)
+        elif given.high - given.low > 10_000:
+            component = gr.Number(precision=0, minimum=given.low, maximum=given.high, **common)
+        else:
+            component = gr.Slider(given.low, given.high, step=given.step, **common)
+        return self.said.add(component, functools.partial(self.spoken, given))
+
+    @staticmethod
+    def spoken(given: Input, lang: str) -> dict[str, Any]:
+        """The words of a control."""
+        out: dict[str, Any] = {"label": say(lang, f"input.{given.name}")}
+        if f"info.{given.name}" in words("en"):
+            out["info"] = say(lang, f"info.{given.name}")
+        if given.kind == "choice":
+            out["choices"] = [(say(lang, f"choice.{choice}"), choice) for choice in given.choices]
+        return out
+
+    def button(self, key: str, variant: str) -> gr.Button:
+        return self.said.add(gr.Button(variant=variant), lambda at: {"value": say(at, key)})
+
+    def draw(self) -> Drawing:
+        drawing = Drawing(
+            html_template=TEMPLATE,
+            css_template=style(),
+            js_on_load=script(),
+            server_functions=[inspector(self.demo)],
+            words={lang: words(lang) for lang in LANGUAGES},
+            lang="en",
+            elem_id=f"{self.demo.name}-drawing",
+        )
+        return self.said.add(drawing, lambda at: {"lang": at})
+
+    def examples(self) -> None:
+        """Rows that fill the controls and run at once; the first starts the page."""
+        columns = [n for n in self.controls if any(n in example for example in self.demo.examples)]
+        default = {i.name: i.default for i in self.demo.inputs}
+        rows = [[example.get(n, default[n]) for n in columns] for example in self.demo.examples]
+        self.shelf = gr.Dataset(
+            components=[self.controls[n] for n in columns],
+            samples=rows,
+            sample_labels=[example_label(example) for example in self.demo.examples],
+            type="tuple",
+            show_label=True,
+        )
+        self.said.add(self.shelf, lambda at: {"label": say(at, "label.examples")})
+        self.columns = columns
+
+    @staticmethod
+    def shown(given: Input, values: dict[str, Any]) -> bool:
+        return all(values.get(name) in allowed for name, allowed in given.only.items())
+
+    def connect(self) -> None:
+        """The events of this demo. What the page sends is checked in `trace`."""
+        inputs = [self.lang, *self.controls.values()]
+        compute = {"outputs": self.drawing, "concurrency_id": "network", "concurrency_limit": LIMIT}
+        quiet = {"api_visibility": "private", "show_progress": "hidden"}
+        start = gr.on(
+            [self.run.click, *(c.submit for c in self.controls.values() if isinstance(c, gr.Textbox))],
+            self.start,
+            inputs,
+            **compute,
+            **quiet,
+        )
+        branch = self.drawing.branch(self.go_on, inputs, **compute, **quiet)
+        picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **quiet)
+        example = picked.then(self.start, inputs, **compute, **quiet)
+        self.stop.click(None, cancels=[start, branch, example], js=STOP, api_visibility="private")
+        hidden = [i for i in self.demo.inputs if i.only]
+        for name in {name for given in hidden for name in given.only}:
+            self.controls[name].change(
+                self.show, [self.controls[name]], [self.controls[i.name] for i in hidden], **quiet
+            )
+
+    def arrive(self, lang: str, request: gr.Request) -> Iterator[list[Any]]:
+        """What a visitor finds: the state in the link, or the first example in his language."""
+        link = {n: v for n, v in request.query_params.items() if n in self.controls}
+        default = {i.name: i.default for i in self.demo.inputs}
+        if request.query_params.get("tab") == self.demo.name and link:
+            values = default | {n: self.from_link(n, v) for n, v in link.items()}
+            for drawn in trace(self.demo, lang, {n: values[n] for n in self.controls}):
+                yield [drawn, *(gr.update(value=values[n]) for n in self.controls)]
+            return
+        number = self.demo.opening[lang]
+        values = default | dict(self.demo.examples[number])
+        yield [stored(self.demo, number), *(gr.update(value=values[n]) for n in self.controls)]
+
+    def from_link(self, name: str, value: str) -> Any:
+        """A link's text as a number where one is due; `check` has the last word."""
+        given = next(i for i in self.demo.inputs if i.name == name)
+        try:
+            return float(value) if given.kind in ("number", "whole") else value
+        except ValueError:
+            return given.default
+
+    def values(self, given: tuple) -> dict[str, Any]:
+        return dict(zip(self.controls, given, strict=True))
+
+    def start(self, lang: str, *given: Any) -> Iterator[str]:
+        """A new run from the controls."""
+        yield from trace(self.demo, lang, self.values(given))
+
+    def go_on(self, lang: str, *given: Any, event: gr.EventData) -> Iterator[str]:
+        """Go on from what is written, or from a branch of it."""
+        more = {name: getattr(event, name, None) for name in ("written", "chosen")}
+        yield from trace(self.demo, lang, self.values(given) | more)
+
+    def fill(self, row: tuple[int, list[Any]]) -> list[Any]:
+        """The values of an example."""
+        return list(row[1])
+
+    def show(self, value: Any) -> list[Any]:
+        """Show the inputs that belong to this choice, hide the others."""
+        hidden = [i for i in self.demo.inputs if i.only]
+        return [gr.update(visible=any(value in allowed for allowed in i.only.values())) for i in hidden]
+
+
+def example_label(example: dict[str, Any]) -> str:
+    """What an example is called: its own text."""
+    words_of = [example.get("form"), example.get("text") or example.get("acrostic")]
+    return " · ".join(str(w).strip() for w in words_of if w)
+
+
+def facts(demo: Demo, lang: str) -> str:
+    """What is known of a demo's networks, from their cards, as Markdown."""
+    return "\n".join(
+        f"### {say(lang, f'choice.{network}')}\n" + "\n".join(f"- {say(lang, key, **v)}" for key, v in card)
+        for network, card in demo.cards().items()
+    )
+
+
+def served(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
+    """An API function whose errors are sentences, in the language that the caller accepts."""
+
+    @functools.wraps(function)
+    def answer(*args: Any, request: gr.Request, **kwargs: Any) -> Iterator[dict]:
+        lang = "zh-CN" if request.headers.get("accept-language", "").startswith("zh") else "en"
+        try:
+            yield from function(*args, **kwargs)
+        except InputError as error:
+            raise gr.Error(sentence(error, lang), print_exception=False) from None
+        except NetworkError:
+            raise gr.Error(say(lang, "error.network"), print_exception=False) from None
+
+    signature = inspect.signature(function)
+    asks = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=gr.Request)
+    answer.__signature__ = signature.replace(parameters=[*signature.parameters.values(), asks])
+    answer.__annotations__ = function.__annotations__ | {"request": gr.Request}
+    return answer
+
+
+def build() -> gr.Blocks:
+    """The whole page."""
+    said, pages = Words(), []
+    with gr.Blocks(title="RNN gallery", analytics_enabled=False) as blocks:
+        with gr.Row(elem_classes="gallery-head"):
+            with gr.Column(scale=5):
+                said.add(gr.Markdown(), lambda at: {"value": say(at, "gallery.head")})
+            with gr.Column(scale=1, min_width=170):
+                choices = [(name, lang) for lang, name in LANGUAGES.items()]
+                lang = gr.Radio(choices, value="en", container=False, elem_id="language")
+                said.add(lang, lambda at: {"label": say(at, "gallery.language")})
+        with gr.Tabs():
+            for tab, demos in itertools.groupby(discover(), key=lambda demo: demo.tab):
+                with said.add(gr.Tab(id=tab), lambda at, tab=tab: {"label": say(at, f"tab.{tab}")}), gr.Tabs():
+                    for demo in demos:
+                        with said.add(
+                            gr.Tab(id=demo.name), lambda at, demo=demo: {"label": say(at, f"demo.{demo.name}")}
+                        ):
+                            pages.append(Page(demo, lang, said))
+        for name, function in [pair for demo in discover() for pair in demo.api.items()]:
+            gr.api(served(function), api_name=name, concurrency_id="network", concurrency_limit=LIMIT)
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
+        for page in pages:
+            arrived.then(page.arrive, lang, [page.drawing, *page.controls.values()], **quiet | {"queue": True})
+        lang.input(said.updates, lang, said.components, js=KEEP_LANGUAGE, **quiet)
+    return blocks
+
+
+def main() -> None:
+    """Launch; address, port and root path come from Gradio's environment variables."""
+    blocks = build()
+    blocks.queue(max_size=QUEUE)
+    blocks.launch(
+        theme=gr.themes.Base(font=SANS, font_mono=MONO),
+        css=STYLE,
+        footer_links=["api"],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        max_file_size="20mb",
+        mcp_server=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

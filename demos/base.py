@@ -1,0 +1,164 @@
+"""The two types that everything shares: `Step`, one tick of a network, and `Demo`, one pattern."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONGEST_TOKEN = 64  # characters; a token that the page sends back
+
+
+class Candidate(NamedTuple):
+    """A token that could have been written at a tick.
+
+    `probability` is the network's own, softmax(logits). `chance` is that of being drawn,
+    after temperature, top-k and top-p; it is 0 for what they cut away.
+    """
+
+    token: str
+    probability: float
+    chance: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One tick: what went in, what came out, and the memory in between.
+
+    `read` came from outside and `written` goes out; `fed` is a token of the network's own
+    that went back in, which is neither. `surprise` is -log2 of the probability, in bits,
+    that the tick before had given to what is read now.
+    """
+
+    read: str | None = None
+    fed: str | None = None
+    written: str | None = None
+    probability: float | None = None  # of `written`, by the network
+    chosen: bool = False  # `written` was set by the visitor, not drawn
+    surprise: float | None = None
+    candidates: tuple[Candidate, ...] = ()
+    state: NDArray[np.float32] | None = None  # h_t of every layer, (L, H)
+    memory: NDArray[np.float32] | None = None  # c_t of an LSTM, (L, H)
+    gates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # name -> (L, H)
+
+    @property
+    def kind(self) -> str:
+        """R, W or B: reads, writes, or both."""
+        if self.read is not None and self.written is not None:
+            return "B"
+        return "R" if self.written is None else "W"
+
+
+def shape(steps: Iterable[Step]) -> str:
+    """The steps as a word over R, W and B, to be matched with a demo's pattern."""
+    return "".join(step.kind for step in steps)
+
+
+class InputError(ValueError):
+    """Something that the visitor can mend; `key` names a sentence in demos/text."""
+
+    def __init__(self, key: str, **values: Any) -> None:
+        super().__init__(key)
+        self.key, self.values = key, values
+
+
+@dataclass(frozen=True)
+class Input:
+    """One argument of a demo: its control on the page, its default and bounds in the API.
+
+    `high` is the most characters of a text and the highest of a number. The words for it
+    stand in demos/text as `input.NAME`, and `choice.VALUE` for each of `choices`. `only`
+    shows it for some values of another input, `{"network": ("tang",)}`.
+    """
+
+    name: str
+    kind: str  # text | choice | number | whole | tokens | places
+    default: Any
+    choices: tuple[str, ...] = ()
+    low: float = 0
+    high: float = 0
+    step: float = 1
+    lines: int = 1
+    place: str = "main"  # main | advanced | hidden: only the page itself sets it
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def check(self, value: Any) -> Any:
+        """The value in its proper type; InputError where it is none."""
+        return getattr(self, f"_{self.kind}")(value)
+
+    def _text(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise InputError("error.not_text", name=self.name)
+        if len(value) > self.high:
+            raise InputError("error.too_long", name=self.name, limit=int(self.high), length=len(value))
+        return _whole_characters(value)
+
+    def _choice(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.choices:
+            raise InputError("error.no_choice", name=self.name, choices=", ".join(self.choices))
+        return value
+
+    def _number(self, value: Any) -> float:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not self.low <= value <= self.high:
+            raise InputError("error.out_of_range", name=self.name, low=self.low, high=self.high)
+        return float(value)
+
+    def _whole(self, value: Any) -> int:
+        number = self._number(value)
+        if number != int(number):
+            raise InputError("error.not_whole", name=self.name, low=self.low, high=self.high)
+        return int(number)
+
+    def _tokens(self, value: Any) -> list[str]:
+        if not isinstance(value, list | tuple) or len(value) > self.high:
+            raise InputError("error.written", limit=int(self.high))
+        if not all(isinstance(token, str) and 0 < len(token) <= LONGEST_TOKEN for token in value):
+            raise InputError("error.written", limit=int(self.high))
+        return [_whole_characters(token) for token in value]
+
+    def _places(self, value: Any) -> list[int]:
+        if not isinstance(value, list | tuple) or len(value) > self.high:
+            raise InputError("error.written", limit=int(self.high))
+        if not all(isinstance(place, int) and 0 <= place <= self.high for place in value):
+            raise InputError("error.written", limit=int(self.high))
+        return list(value)
+
+
+def _whole_characters(text: str) -> str:
+    """The text without halves of characters (lone surrogates), which nothing can encode."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One input/output pattern with a network behind it.
+
+    `pattern` is a regular expression over the kinds of steps. `steps` takes the inputs by
+    name and yields one Step a tick; same arguments, same steps. `header` takes the same
+    inputs and tells what a drawing needs before the first step; `cards` gives the facts on
+    each network as keys of demos/text with their values. `api` names functions with typed
+    arguments that are served over HTTP. Demos that share a `tab` stand side by side.
+    """
+
+    name: str
+    tab: str
+    order: int
+    pattern: str
+    inputs: tuple[Input, ...]
+    examples: tuple[Mapping[str, Any], ...]
+    opening: Mapping[str, int]  # language -> the example that greets its readers
+    steps: Callable[..., Iterator[Step]]
+    header: Callable[..., dict[str, Any]]
+    cards: Callable[[], dict[str, list[tuple[str, dict[str, Any]]]]]
+    api: Mapping[str, Callable[..., Iterator[dict[str, Any]]]]
+
+    def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All inputs in their proper types, absent ones by default; InputError otherwise."""
+        return {i.name: i.check(values.get(i.name, i.default)) for i in self.inputs}
+
+    def fits(self, steps: Iterable[Step]) -> bool:
+        """Whether these steps have the demo's pattern."""
+        return re.fullmatch(self.pattern, shape(steps)) is not None

@@ -1,0 +1,117 @@
+// The body of the drawing's script: Gradio calls it once with `element`, `props`, `watch`
+// and `trigger`. It reads the trace line by line as it grows and hands the records on to the
+// text and to the unrolled network.
+
+const words = (key, values = {}) => {
+  const text = props.words[props.lang][key] ?? props.words.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+};
+
+const stage = element.querySelector(".drawing");
+const parts = Object.fromEntries(
+  ["notice", "text", "unrolled"].map((name) => {
+    const part = stage.appendChild(document.createElement("div"));
+    part.className = name;
+    return [name, part];
+  }),
+);
+parts.notice.setAttribute("role", "status");
+
+const text = textView(parts.text, {
+  words,
+  onSelect: (t) => network.select(t),
+  onBranch: (written, chosen) => trigger("branch", { written, chosen }),
+});
+const network = unrolled(parts.unrolled, {
+  words,
+  onSelect: (t) => text.select(t),
+  onFollow: (layer, unit, values) => text.follow(values),
+  inspect: inspector(),
+});
+
+let run = null; // the header of the run on the page
+let seen = 0; // characters of the trace that were read
+let waiting = []; // records that have come and are not shown yet
+let ended = false;
+
+function inspector() {
+  return (t, layer, unit) => {
+    const asked = { run: run.inputs, t, layer: layer ?? null, unit: unit ?? null };
+    return server.inspect(JSON.stringify(asked)).then((answer) => JSON.parse(answer));
+  };
+}
+
+function notice(message, kind) {
+  parts.notice.textContent = message;
+  parts.notice.dataset.kind = kind;
+}
+
+function start(header) {
+  run = header;
+  waiting = [];
+  ended = false;
+  stage.dataset.state = "running";
+  const unknown = header.unknown.slice(0, 12).map((c) => `“${c}”`).join(" ");
+  notice(unknown && words("drawing.unknown", { characters: unknown }), "note");
+  text.reset(header);
+  network.reset(header);
+}
+
+function take(record) {
+  if ("error" in record) notice(record.error, "error");
+  else if ("run" in record) start(record);
+  else if ("end" in record) ended = true;
+  else waiting.push(record);
+}
+
+// A new value either continues the old one or is another run altogether.
+function read() {
+  const trace = props.value ?? "";
+  const head = trace.slice(0, trace.indexOf("\n"));
+  if (trace.length < seen || head !== read.head) seen = 0;
+  read.head = head;
+  const stop = trace.lastIndexOf("\n") + 1;
+  const lines = trace.slice(seen, stop).split("\n");
+  seen = Math.max(seen, stop);
+  lines.filter(Boolean).forEach((line) => take(JSON.parse(line)));
+  requestShow();
+}
+
+// The network writes faster than one can read: show what waits over the next few frames.
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+let frame = null;
+function requestShow() {
+  if (document.hidden || calm.matches) show(waiting.length);
+  else frame ??= requestAnimationFrame(() => {
+    frame = null;
+    show(Math.max(1, Math.ceil(waiting.length / 12)));
+    if (waiting.length || ended) requestShow();
+  });
+}
+
+function show(count) {
+  const records = waiting.splice(0, count);
+  if (records.length) {
+    text.append(records);
+    network.append(records);
+  }
+  if (ended && !waiting.length) finish();
+}
+
+function finish() {
+  ended = false;
+  stage.dataset.state = "done";
+  text.done();
+  network.done(true);
+}
+
+watch("value", read);
+watch("lang", () => {
+  text.relabel();
+  network.relabel();
+});
+document.addEventListener("gallery:stop", () => {
+  if (stage.dataset.state === "running") ended = true;
+  requestShow();
+});
+read();

@@ -1,0 +1,63 @@
+"""A run as text: one JSON object a line, a header first and then one line a step.
+
+The lines only ever grow at the end, so that a stream sends what is new and no more. The
+characters that markup and templates are made of are escaped: the text is inert anywhere.
+
+    header  {"run": "…", "pattern": "R*BW*", "cell": "lstm", "sizes": [E, H, V], "layers": L, …}
+    step    r read, f fed, w written, p its probability, x chosen by the visitor, s surprise in
+            bits, c candidates [[token, probability, chance], …], h the state: L·H bytes in
+            base64, layer after layer, where byte b stands for (b - 128) / 127
+    error   {"error": "…"}, and {"end": "…"} as the last line of a run
+"""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demos.base import Demo, Step
+
+INERT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&$`"})
+
+
+def line(record: dict[str, Any]) -> str:
+    """A record as one line of JSON in ASCII."""
+    return json.dumps(record, separators=(",", ":"), allow_nan=False).translate(INERT) + "\n"
+
+
+def lines(demo: Demo, inputs: Mapping[str, Any], run: str) -> Iterator[str]:
+    """A run of checked inputs, line by line; `run` tells one run on a page from the next."""
+    head = {"run": run, "demo": demo.name, "pattern": demo.pattern, **demo.header(**inputs)}
+    yield line(head | {"inputs": inputs})
+    yield from map(step_line, demo.steps(**inputs))
+    yield line({"end": True})
+
+
+def pack(values: NDArray[np.float32]) -> str:
+    """Values from -1 to 1 as bytes in base64; the error is at most 1/254."""
+    return base64.b64encode((values * 127 + 128.5).clip(0, 255).astype(np.uint8)).decode()
+
+
+def step_line(step: Step) -> str:
+    """One tick as a line; what is absent is left out."""
+    record = {"r": step.read, "f": step.fed, "w": step.written, "p": step.probability, "s": step.surprise}
+    record = {k: round(v, 5) if isinstance(v, float) else v for k, v in record.items() if v is not None}
+    if step.chosen:
+        record["x"] = 1
+    if step.candidates:
+        record["c"] = [[c.token, round(c.probability, 5), round(c.chance, 5)] for c in step.candidates]
+    if step.state is not None:
+        record["h"] = pack(step.state)
+    return line(record)
+
+
+def tick_record(step: Step) -> dict[str, Any]:
+    """What a drawing shows of one tick on demand: gates as in `h` above, the cell scaled to fit."""
+    record: dict[str, Any] = {"gates": {name: pack(gate) for name, gate in step.gates.items()}}
+    if step.memory is not None:
+        scale = max(1.0, float(np.abs(step.memory).max()))
+        record |= {"memory": pack(step.memory / scale), "scale": scale}
+    return record

@@ -1,0 +1,55 @@
+"""Trained networks by name: `load("charlm/shakespeare")`.
+
+A network is a folder with `config.json`, `model.safetensors` and `tokenizer.json` inside the
+folder of its architecture, whose module `network` opens it.
+"""
+
+import importlib
+import json
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+ROOT = Path(__file__).parent
+_loading = Lock()
+
+
+def names(family: str) -> list[str]:
+    """The trained networks of an architecture that lie here."""
+    return sorted(path.parent.name for path in (ROOT / family).glob("*/config.json"))
+
+
+class NetworkError(RuntimeError):
+    """A network that is not there, or whose files are missing or damaged."""
+
+
+def load(name: str) -> Any:
+    """The trained network `family/network`, opened once and shared by all threads.
+
+    Raises NetworkError where there is none of this name or its files cannot be read.
+    """
+    family, network = _known(name)
+    with _loading:
+        return _open(family, network)
+
+
+def facts(name: str) -> dict[str, Any]:
+    """A network's `config` and measured `scores`, without opening it."""
+    folder = ROOT.joinpath(*_known(name))
+    return {part: json.loads((folder / f"{part}.json").read_text("utf-8")) for part in ("config", "scores")}
+
+
+def _known(name: str) -> tuple[str, str]:
+    family, _, network = name.partition("/")
+    if f"{family}/{network}" not in {f"{p.parent.parent.name}/{p.parent.name}" for p in ROOT.glob("*/*/config.json")}:
+        raise NetworkError(f"there is no network {name!r}")
+    return family, network
+
+
+@cache
+def _open(family: str, network: str) -> Any:
+    try:
+        return importlib.import_module(f"models.{family}.network").Network(ROOT / family / network)
+    except Exception as error:  # a damaged file fails in as many ways as there are formats
+        raise NetworkError(f"{family}/{network}: {error}") from error

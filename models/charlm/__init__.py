@@ -1,0 +1,1 @@
+"""Character-level language models: see README.md, the model card."""

@@ -1,0 +1,33 @@
+"""From logits to a token: temperature, top-k, top-p (Holtzman et al. 2020), and the draw."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+
+def soften(logits: Floats, temperature: float = 1.0) -> Floats:
+    """softmax(logits / temperature) over the last axis; temperature 0 is its limit, argmax."""
+    if temperature == 0:
+        best = logits == logits.max(-1, keepdims=True)
+        return best / best.sum(-1, keepdims=True)
+    z = np.exp((logits - logits.max(-1, keepdims=True)) / max(temperature, 1e-6))
+    return z / z.sum(-1, keepdims=True)
+
+
+def cut(chances: Floats, top_k: int = 0, top_p: float = 1.0) -> Floats:
+    """Keep the `top_k` likeliest (0: all), then of them the fewest whose sum reaches `top_p`."""
+    if not top_k and top_p >= 1:
+        return chances
+    order = np.argsort(-chances, kind="stable")[: top_k or None]
+    ranked = chances[order] / chances[order].sum()
+    kept = order[np.cumsum(ranked) - ranked < top_p]
+    out = np.zeros_like(chances)
+    out[kept] = chances[kept]
+    return out / out.sum()
+
+
+def draw(chances: Floats, uniform: float) -> int:
+    """The token at which the running sum passes `uniform`, a number from 0 to 1."""
+    total = np.cumsum(chances, dtype=np.float64)
+    return int(min(np.searchsorted(total, uniform * total[-1], side="right"), len(chances) - 1))

@@ -1,0 +1,129 @@
+"""One tick of a recurrent layer in NumPy: (x_t, state) -> (state, gates).
+
+The fused modules of PyTorch repack their weights at every call, which is nothing over a
+whole sequence and nearly everything over one step. Here a layer's two matrices lie side by
+side, so that a tick reads its weights once, in one matrix product:
+
+    z = [x_t, h_{t-1}] · [W_ih, W_hh]^T + b
+
+The equations are those of `torch.nn.RNN`, `GRU` and `LSTM` (Elman 1990; Cho et al. 2014;
+Hochreiter & Schmidhuber 1997), and a test holds the two equal to 1e-5. All arrays are
+float32; B is the number of streams that advance together.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+class State(NamedTuple):
+    """What a layer remembers: h (B, H), and for an LSTM also its cell c (B, H)."""
+
+    h: Array
+    c: Array | None = None
+
+
+def product(weights: Array, x: Array) -> Array:  # (N, K), (B, K) -> (B, N)
+    """x · weights^T; for one stream as a matrix times a vector, which is twice as quick."""
+    return np.dot(weights, x[0])[None] if len(x) == 1 else x @ weights.T
+
+
+def squash(z: Array) -> None:
+    """The logistic function, in place, where z is already half of its argument.
+
+    σ(2z) = (1 + tanh z) / 2: tanh never overflows and NumPy's is vectorised.
+    """
+    np.tanh(z, out=z)
+    z *= 0.5
+    z += 0.5
+
+
+class RNNTick:
+    """h_t = tanh(W_ih x_t + W_hh h_{t-1} + b)."""
+
+    gates = ()
+
+    def __init__(self, w_ih: Array, w_hh: Array, b_ih: Array, b_hh: Array) -> None:
+        self.size = w_hh.shape[1]
+        self.weights = np.ascontiguousarray(np.concatenate([w_ih, w_hh], 1))  # (H, E + H)
+        self.bias = b_ih + b_hh
+
+    def zero(self, batch: int = 1) -> State:
+        """The state before the first tick."""
+        return State(np.zeros((batch, self.size), np.float32))
+
+    def __call__(self, x: Array, state: State) -> tuple[State, dict[str, Array]]:
+        """Advance by one tick: x (B, E), state of (B, H)."""
+        z = product(self.weights, np.concatenate([x, state.h], 1))  # (B, E + H) -> (B, H)
+        z += self.bias
+        return State(np.tanh(z, out=z)), {}
+
+
+class GRUTick:
+    """r, u = σ(…), n = tanh(W_in x + b_in + r ⊙ (W_hn h + b_hn)), h_t = (1 - u) ⊙ n + u ⊙ h_{t-1}."""
+
+    gates = ("reset", "update", "candidate")
+
+    def __init__(self, w_ih: Array, w_hh: Array, b_ih: Array, b_hh: Array) -> None:
+        self.size = size = w_hh.shape[1]
+        both = slice(0, 2 * size)  # the rows of r and u; halved for `squash`
+        self.gate_weights = np.ascontiguousarray(np.concatenate([w_ih[both], w_hh[both]], 1) / 2)
+        self.gate_bias = (b_ih[both] + b_hh[both]) / 2
+        self.w_in, self.b_in = np.ascontiguousarray(w_ih[2 * size :]), b_ih[2 * size :]
+        self.w_hn, self.b_hn = np.ascontiguousarray(w_hh[2 * size :]), b_hh[2 * size :]
+
+    def zero(self, batch: int = 1) -> State:
+        """The state before the first tick."""
+        return State(np.zeros((batch, self.size), np.float32))
+
+    def __call__(self, x: Array, state: State) -> tuple[State, dict[str, Array]]:
+        """Advance by one tick: x (B, E), state of (B, H)."""
+        z = product(self.gate_weights, np.concatenate([x, state.h], 1))  # -> (B, 2H)
+        z += self.gate_bias
+        squash(z)
+        r, u = z[:, : self.size], z[:, self.size :]
+        n = product(self.w_hn, state.h)  # (B, H) -> (B, H)
+        n += self.b_hn
+        n *= r
+        n += product(self.w_in, x)
+        n += self.b_in
+        np.tanh(n, out=n)
+        return State(n + u * (state.h - n)), {"reset": r, "update": u, "candidate": n}
+
+
+class LSTMTick:
+    """i, f, o = σ(…), g = tanh(…), c_t = f ⊙ c_{t-1} + i ⊙ g, h_t = o ⊙ tanh(c_t)."""
+
+    gates = ("input", "forget", "output", "candidate")
+
+    def __init__(self, w_ih: Array, w_hh: Array, b_ih: Array, b_hh: Array) -> None:
+        self.size = w_hh.shape[1]
+        i, f, g, o = np.arange(4 * self.size).reshape(4, -1)  # PyTorch's order of rows
+        rows = np.concatenate([i, f, o, g])
+        half = np.repeat(np.float32([0.5, 0.5, 0.5, 1]), self.size)  # halved for `squash`
+        self.weights = np.concatenate([w_ih, w_hh], 1)[rows] * half[:, None]  # (4H, E + H)
+        self.bias = (b_ih + b_hh)[rows] * half
+
+    def zero(self, batch: int = 1) -> State:
+        """The state before the first tick."""
+        return State(*np.zeros((2, batch, self.size), np.float32))
+
+    def __call__(self, x: Array, state: State) -> tuple[State, dict[str, Array]]:
+        """Advance by one tick: x (B, E), state of (B, H)."""
+        z = product(self.weights, np.concatenate([x, state.h], 1))  # (B, E + H) -> (B, 4H)
+        z += self.bias
+        n = self.size
+        squash(z[:, : 3 * n])
+        i, f, o, g = z[:, :n], z[:, n : 2 * n], z[:, 2 * n : 3 * n], z[:, 3 * n :]
+        np.tanh(g, out=g)
+        c = f * state.c
+        c += i * g
+        h = np.tanh(c)
+        h *= o
+        return State(h, c), {"input": i, "forget": f, "output": o, "candidate": g}
+
+
+TICKS = {"rnn": RNNTick, "gru": GRUTick, "lstm": LSTMTick}
