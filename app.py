@@ -5,7 +5,6 @@ drawn comes from the steps that it yields.
 """
 
 import functools
-import inspect
 import itertools
 import json
 import time
@@ -19,7 +18,7 @@ from demos import discover
 from demos.base import Demo, Input, InputError
 from demos.examples import stored
 from demos.text import LANGUAGES, say, words
-from demos.views import TEMPLATE, script, style
+from demos.views import SLOT, TEMPLATE, script, style
 from demos.views.trace import line, lines, tick_record
 from models import NetworkError
 
@@ -48,13 +47,6 @@ KEEP_LANGUAGE = """(lang) => {
   return [lang];
 }"""
 STOP = "() => { document.dispatchEvent(new Event('gallery:stop')); }"
-
-
-class Drawing(gr.HTML):
-    """Draws a trace (demos/views/trace.py); the template is constant, the trace is data."""
-
-    def postprocess(self, value: str | None) -> str | None:
-        return value
 
 
 class Words:
@@ -88,8 +80,9 @@ class Words:
 def trace(demo: Demo, lang: str, values: dict[str, Any]) -> Iterator[str]:
     """The growing trace of a run: what the page draws. An error is a line, too."""
     try:
-        text, shown = "", 0.0
-        for piece in lines(demo, demo.check(values), uuid.uuid4().hex[:12]):
+        pieces = lines(demo, demo.check(values), uuid.uuid4().hex[:12])
+        text, shown = next(pieces) + next(pieces), 0.0  # a first step, or an error that leaves the page as it is
+        for piece in pieces:
             text += piece
             if time.monotonic() - shown > FRAME:
                 yield text
@@ -116,10 +109,14 @@ def inspector(demo: Demo) -> Callable[[str], str]:
         try:
             question = json.loads(asked)
             inputs, t = demo.check(question["inputs"]), int(question["t"])
-            step = next(itertools.islice(demo.steps(**inputs), t, None))
-        except (InputError, NetworkError, KeyError, TypeError, ValueError, StopIteration):
+            first = max(t - 1, 0)
+            *before, now = itertools.islice(demo.steps(**inputs), first, t + 1)
+            if question["unit"] is None:
+                return line(tick_record(now))
+            layer, unit = int(question["layer"]), int(question["unit"])
+            return line(demo.numbers(inputs["network"], before[0] if before else None, now, layer, unit))
+        except (InputError, NetworkError, AttributeError, KeyError, IndexError, TypeError, ValueError):
             return "{}"
-        return line(tick_record(step))
 
     return inspect
 
@@ -130,18 +127,21 @@ class Page:
     def __init__(self, demo: Demo, lang: gr.Radio, said: Words) -> None:
         self.demo, self.lang, self.said = demo, lang, said
         said.add(gr.Markdown(elem_classes="prose"), lambda at: {"value": say(at, f"prose.{demo.name}")})
+        shelf = gr.Row()  # the examples stand above the controls that they fill
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
                 self.controls = {i.name: self.control(i) for i in demo.inputs if i.place == "main"}
+                with gr.Row():
+                    self.run = self.button(f"button.run.{demo.name}", "primary")
+                    self.stop = self.button("button.stop", "secondary")
                 with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.advanced")}) as more:
                     self.controls |= {i.name: self.control(i) for i in demo.inputs if i.place == "advanced"}
                 more.visible = any(i.place == "advanced" for i in demo.inputs)
-                with gr.Row():
-                    self.run = self.button(f"button.run.{demo.name}", "primary")
-                    self.stop = self.button("button.stop", "stop")
             with gr.Column(scale=3, min_width=340):
                 self.drawing = self.draw()
-        self.examples()
+        with shelf:
+            self.examples()
+        gr.HTML(html_template=SLOT, css_template=style("unrolled"), js_on_load="", elem_id=f"{demo.name}-unrolled")
         with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.card")}):
             said.add(gr.Markdown(), lambda at: {"value": facts(demo, at)})
         self.connect()
@@ -171,16 +171,18 @@ class Page:
         return out
 
     def button(self, key: str, variant: str) -> gr.Button:
-        return self.said.add(gr.Button(variant=variant), lambda at: {"value": say(at, key)})
+        return self.said.add(gr.Button(variant=variant, min_width=100), lambda at: {"value": say(at, key)})
 
-    def draw(self) -> Drawing:
-        drawing = Drawing(
+    def draw(self) -> gr.HTML:
+        """The drawing: its template is constant, what it draws is data (demos/views/trace.py)."""
+        drawing = gr.HTML(
             html_template=TEMPLATE,
-            css_template=style(),
+            css_template=style("text"),
             js_on_load=script(),
             server_functions=[inspector(self.demo)],
             words={lang: words(lang) for lang in LANGUAGES},
             lang="en",
+            slot=f"{self.demo.name}-unrolled",
             elem_id=f"{self.demo.name}-drawing",
         )
         return self.said.add(drawing, lambda at: {"lang": at})
@@ -220,6 +222,9 @@ class Page:
         picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **quiet)
         example = picked.then(self.start, inputs, **compute, **quiet)
         self.stop.click(None, cancels=[start, branch, example], js=STOP, api_visibility="private")
+        if {"network", "text"} <= set(self.controls):
+            chosen, text = self.controls["network"], self.controls["text"]
+            chosen.input(self.begin, [chosen, text], text, **quiet)
         hidden = [i for i in self.demo.inputs if i.only]
         for name in {name for given in hidden for name in given.only}:
             self.controls[name].change(
@@ -254,14 +259,24 @@ class Page:
         """A new run from the controls."""
         yield from trace(self.demo, lang, self.values(given))
 
-    def go_on(self, lang: str, *given: Any, event: gr.EventData) -> Iterator[str]:
-        """Go on from what is written, or from a branch of it."""
-        more = {name: getattr(event, name, None) for name in ("written", "chosen")}
-        yield from trace(self.demo, lang, self.values(given) | more)
+    def go_on(self, event: gr.EventData, lang: str, *given: Any) -> Iterator[str]:
+        """Go on from what is written, or from a branch of it: the run's own text and network,
+        its temperature and other numbers as they stand on the page now."""
+        run = event.inputs if isinstance(event.inputs, dict) else {}
+        content = {i.name: run.get(i.name, i.default) for i in self.demo.inputs if i.kind in ("text", "choice")}
+        more = {name: getattr(event, name) for name in ("written", "chosen")}
+        yield from trace(self.demo, lang, self.values(given) | content | more)
 
     def fill(self, row: tuple[int, list[Any]]) -> list[Any]:
         """The values of an example."""
         return list(row[1])
+
+    def begin(self, network: str, text: str) -> str:
+        """A beginning in the network's language, unless the visitor wrote one of his own."""
+        texts = {example["text"]: example["network"] for example in reversed(self.demo.examples)}
+        if text not in texts:
+            return text
+        return next(example["text"] for example in self.demo.examples if example["network"] == network)
 
     def show(self, value: Any) -> list[Any]:
         """Show the inputs that belong to this choice, hide the others."""
@@ -284,22 +299,17 @@ def facts(demo: Demo, lang: str) -> str:
 
 
 def served(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
-    """An API function whose errors are sentences, in the language that the caller accepts."""
+    """An API function whose errors are sentences; a program has no language, so in all of ours."""
 
     @functools.wraps(function)
-    def answer(*args: Any, request: gr.Request, **kwargs: Any) -> Iterator[dict]:
-        lang = "zh-CN" if request.headers.get("accept-language", "").startswith("zh") else "en"
+    def answer(*args: Any, **kwargs: Any) -> Iterator[dict]:
         try:
             yield from function(*args, **kwargs)
         except InputError as error:
-            raise gr.Error(sentence(error, lang), print_exception=False) from None
+            raise gr.Error(" ".join(sentence(error, lang) for lang in LANGUAGES), print_exception=False) from None
         except NetworkError:
-            raise gr.Error(say(lang, "error.network"), print_exception=False) from None
+            raise gr.Error(" ".join(say(lang, "error.network") for lang in LANGUAGES)) from None
 
-    signature = inspect.signature(function)
-    asks = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=gr.Request)
-    answer.__signature__ = signature.replace(parameters=[*signature.parameters.values(), asks])
-    answer.__annotations__ = function.__annotations__ | {"request": gr.Request}
     return answer
 
 
@@ -332,12 +342,23 @@ def build() -> gr.Blocks:
     return blocks
 
 
+def theme() -> gr.themes.Base:
+    """System fonts, and greys that can be read from the last row."""
+    return gr.themes.Base(font=SANS, font_mono=MONO, spacing_size="md", radius_size="md").set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_label_text_color="*neutral_700",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+    )
+
+
 def main() -> None:
     """Launch; address, port and root path come from Gradio's environment variables."""
     blocks = build()
     blocks.queue(max_size=QUEUE)
     blocks.launch(
-        theme=gr.themes.Base(font=SANS, font_mono=MONO),
+        theme=theme(),
         css=STYLE,
         footer_links=["api"],
         run_history=False,

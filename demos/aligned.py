@@ -68,6 +68,7 @@ DEMO = Demo(
     opening={"en": 0, "zh-CN": 2},
     steps=steps,
     header=characters.header,
+    numbers=characters.numbers,
     cards=characters.cards,
     api={"read": read_text},
 )

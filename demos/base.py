@@ -138,7 +138,8 @@ class Demo:
 
     `pattern` is a regular expression over the kinds of steps. `steps` takes the inputs by
     name and yields one Step a tick; same arguments, same steps. `header` takes the same
-    inputs and tells what a drawing needs before the first step; `cards` gives the facts on
+    inputs and tells what a drawing needs before the first step; `numbers` takes a network, two
+    steps in a row, a layer and a unit and tells what that unit computed; `cards` gives the facts on
     each network as keys of demos/text with their values. `api` names functions with typed
     arguments that are served over HTTP. Demos that share a `tab` stand side by side.
     """
@@ -152,6 +153,7 @@ class Demo:
     opening: Mapping[str, int]  # language -> the example that greets its readers
     steps: Callable[..., Iterator[Step]]
     header: Callable[..., dict[str, Any]]
+    numbers: Callable[..., dict[str, Any]]
     cards: Callable[[], dict[str, list[tuple[str, dict[str, Any]]]]]
     api: Mapping[str, Callable[..., Iterator[dict[str, Any]]]]
 

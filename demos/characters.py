@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import models
-from demos.base import Candidate, Input
+from demos.base import Candidate, Input, Step
 from models.sampling import soften
 
 BOOKS = ("shakespeare", "tang", "hongloumeng")
@@ -62,6 +62,21 @@ def header(network: str, text: str, **_: Any) -> dict[str, Any]:
         "unknown": net.unknown(net.normalise(text)),
         "card_bits": net.scores.get("bits_per_char"),
     }
+
+
+def numbers(network: str, before: Step | None, now: Step, layer: int, unit: int) -> dict[str, Any]:
+    """Everything that one unit computed at a tick, so that it can be done again by hand."""
+    net = models.load(f"charlm/{network}")
+    zeros = np.zeros_like(now.state)
+    state, memory = (zeros, zeros) if before is None else (before.state, before.memory)
+    token = now.read if now.read is not None else now.fed
+    x = net.embedding[net.id(token)] if layer == 0 else now.state[layer - 1]
+    out = {"sums": net.layers[layer].sums(x, state[layer], unit)}
+    out["gates"] = {name: float(gate[layer, unit]) for name, gate in now.gates.items()}
+    out |= {"h_before": float(state[layer, unit]), "h": float(now.state[layer, unit])}
+    if now.memory is not None:
+        out |= {"c_before": float(memory[layer, unit]), "c": float(now.memory[layer, unit])}
+    return out
 
 
 def cards() -> dict[str, list[tuple[str, dict[str, Any]]]]:

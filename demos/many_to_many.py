@@ -165,6 +165,7 @@ DEMO = Demo(
     opening={"en": 0, "zh-CN": 2},
     steps=steps,
     header=characters.header,
+    numbers=characters.numbers,
     cards=characters.cards,
     api={"continue": continue_text},
 )

@@ -61,6 +61,10 @@ class RNNTick:
         z += self.bias
         return State(np.tanh(z, out=z)), {}
 
+    def sums(self, x: Array, h: Array, unit: int) -> dict[str, dict[str, float]]:
+        """What one unit adds up before its tanh: x (E,), h (H,)."""
+        return {"state": _sums(self.weights[unit], self.bias[unit], x, h)}
+
 
 class GRUTick:
     """r, u = σ(…), n = tanh(W_in x + b_in + r ⊙ (W_hn h + b_hn)), h_t = (1 - u) ⊙ n + u ⊙ h_{t-1}."""
@@ -93,6 +97,18 @@ class GRUTick:
         np.tanh(n, out=n)
         return State(n + u * (state.h - n)), {"reset": r, "update": u, "candidate": n}
 
+    def sums(self, x: Array, h: Array, unit: int) -> dict[str, dict[str, float]]:
+        """What one unit's gates and candidate add up: x (E,), h (H,). The candidate's h-part
+        is r · (W_hn h + b_hn)."""
+        out = {
+            gate: _sums(self.gate_weights[row] * 2, self.gate_bias[row] * 2, x, h)
+            for gate, row in (("reset", unit), ("update", self.size + unit))
+        }
+        reset = 1 / (1 + np.exp(-out["reset"]["z"]))
+        from_x, from_h = float(self.w_in[unit] @ x), float(reset * (self.w_hn[unit] @ h + self.b_hn[unit]))
+        bias = float(self.b_in[unit])
+        return out | {"candidate": {"x": from_x, "h": from_h, "b": bias, "z": from_x + from_h + bias}}
+
 
 class LSTMTick:
     """i, f, o = σ(…), g = tanh(…), c_t = f ⊙ c_{t-1} + i ⊙ g, h_t = o ⊙ tanh(c_t)."""
@@ -124,6 +140,17 @@ class LSTMTick:
         h = np.tanh(c)
         h *= o
         return State(h, c), {"input": i, "forget": f, "output": o, "candidate": g}
+
+    def sums(self, x: Array, h: Array, unit: int) -> dict[str, dict[str, float]]:
+        """What one unit's gates and candidate add up: x (E,), h (H,)."""
+        rows = {gate: (n * self.size + unit, 1 if gate == "candidate" else 2) for n, gate in enumerate(self.gates)}
+        return {gate: _sums(self.weights[r] * k, self.bias[r] * k, x, h) for gate, (r, k) in rows.items()}
+
+
+def _sums(row: Array, bias: np.float32, x: Array, h: Array) -> dict[str, float]:
+    """One unit's sum, part by part: z = x-part + h-part + b."""
+    from_x, from_h = float(row[: len(x)] @ x), float(row[len(x) :] @ h)
+    return {"x": from_x, "h": from_h, "b": float(bias), "z": from_x + from_h + float(bias)}
 
 
 TICKS = {"rnn": RNNTick, "gru": GRUTick, "lstm": LSTMTick}

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TEMPLATE = '<div class="drawing"></div>'
+TEMPLATE = '<div class="drawing"></div>'  # the text, and what runs the drawing
+SLOT = '<div class="slot"></div>'  # the unrolled network
 
 
 def script() -> str:
@@ -11,6 +12,6 @@ def script() -> str:
     return "\n".join((HERE / name).read_text("utf-8") for name in ("text.js", "unrolled.js", "drawing.js"))
 
 
-def style() -> str:
-    """The drawing's CSS."""
-    return "\n".join((HERE / name).read_text("utf-8") for name in ("text.css", "unrolled.css"))
+def style(view: str) -> str:
+    """The CSS of one view, `text` or `unrolled`."""
+    return (HERE / f"{view}.css").read_text("utf-8")

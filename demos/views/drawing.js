@@ -1,6 +1,7 @@
 // The body of the drawing's script: Gradio calls it once with `element`, `props`, `watch`
 // and `trigger`. It reads the trace line by line as it grows and hands the records on to the
-// text and to the unrolled network.
+// text, which stands here, and to the unrolled network, which stands in a slot of its own
+// across the whole page.
 
 const words = (key, values = {}) => {
   const text = props.words[props.lang][key] ?? props.words.en[key] ?? key;
@@ -9,18 +10,24 @@ const words = (key, values = {}) => {
 
 const stage = element.querySelector(".drawing");
 const parts = Object.fromEntries(
-  ["notice", "text", "unrolled"].map((name) => {
-    const part = stage.appendChild(document.createElement("div"));
-    part.className = name;
-    return [name, part];
-  }),
+  ["notice", "text", "unrolled"].map((name) => [name, document.createElement("div")]),
 );
+for (const [name, part] of Object.entries(parts)) part.className = name;
+stage.append(parts.notice, parts.text);
 parts.notice.setAttribute("role", "status");
+
+// Gradio mounts the slot when it likes; `props.slot` is its id.
+function place() {
+  const slot = document.getElementById(props.slot)?.querySelector(".slot");
+  if (slot) slot.append(parts.unrolled);
+  else requestAnimationFrame(place);
+}
+place();
 
 const text = textView(parts.text, {
   words,
   onSelect: (t) => network.select(t),
-  onBranch: (written, chosen) => trigger("branch", { written, chosen }),
+  onBranch: (written, chosen) => trigger("branch", { inputs: run.inputs, written, chosen }),
 });
 const network = unrolled(parts.unrolled, {
   words,

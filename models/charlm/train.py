@@ -52,7 +52,7 @@ class Settings:
 
     epochs: int = 60
     batch: int = 64  # streams of text, or poems
-    steps: int = 128  # characters between two updates, back-propagation's horizon
+    steps: int = 128  # characters between two updates, back-propagation's horizon; longer poems are cut
     rate: float = 2e-3  # AdamW's learning rate at its highest; a cosine takes it to zero
     decay: float = 0.01
     clip: float = 1.0
@@ -85,7 +85,7 @@ def poem_batches(poems: list[list[int]], settings: Settings, epoch: int) -> Iter
     order = sorted(rng.permutation(len(poems)), key=lambda i: len(poems[i]))
     groups = [order[i : i + settings.batch] for i in range(0, len(order), settings.batch)]
     for g in rng.permutation(len(groups)):
-        rows = [torch.tensor(poems[i][: 2 * settings.steps]) for i in groups[g]]
+        rows = [torch.tensor(poems[i][: settings.steps]) for i in groups[g]]
         both = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORE)
         yield both[:, :-1].clamp(min=0), both[:, 1:], False
 
