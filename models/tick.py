@@ -63,7 +63,7 @@ class RNNTick:
 
     def sums(self, x: Array, h: Array, unit: int) -> dict[str, dict[str, float]]:
         """What one unit adds up before its tanh: x (E,), h (H,)."""
-        return {"state": _sums(self.weights[unit], self.bias[unit], x, h)}
+        return {"h": _sums(self.weights[unit], self.bias[unit], x, h)}
 
 
 class GRUTick:
@@ -99,15 +99,15 @@ class GRUTick:
 
     def sums(self, x: Array, h: Array, unit: int) -> dict[str, dict[str, float]]:
         """What one unit's gates and candidate add up: x (E,), h (H,). The candidate's h-part
-        is r · (W_hn h + b_hn)."""
+        has a bias of its own and enters times r: z = x + b + r · h."""
         out = {
             gate: _sums(self.gate_weights[row] * 2, self.gate_bias[row] * 2, x, h)
             for gate, row in (("reset", unit), ("update", self.size + unit))
         }
         reset = 1 / (1 + np.exp(-out["reset"]["z"]))
-        from_x, from_h = float(self.w_in[unit] @ x), float(reset * (self.w_hn[unit] @ h + self.b_hn[unit]))
+        from_x, from_h = float(self.w_in[unit] @ x), float(self.w_hn[unit] @ h + self.b_hn[unit])
         bias = float(self.b_in[unit])
-        return out | {"candidate": {"x": from_x, "h": from_h, "b": bias, "z": from_x + from_h + bias}}
+        return out | {"candidate": {"x": from_x, "h": from_h, "b": bias, "z": from_x + bias + reset * from_h}}
 
 
 class LSTMTick:

@@ -48,6 +48,7 @@ function unrolled(root, { words, onSelect, onFollow, inspect }) {
   let asking = null; // a pause before asking, so that a moving selection asks nothing
   let speaking = null;
   let looked = 0; // when the selected tick was last drawn in full
+  let resting = null; // until it is drawn in full again
 
   root.addEventListener("keydown", onKey);
   watchTheme();
@@ -84,6 +85,7 @@ function unrolled(root, { words, onSelect, onFollow, inspect }) {
     frame ??= requestAnimationFrame(() => {
       frame = null;
       if (!state.header) return;
+      recolour();
       outline.forEach((part) => part.draw?.());
       look();
       askLater();
@@ -94,7 +96,7 @@ function unrolled(root, { words, onSelect, onFollow, inspect }) {
   // While text streams in, nobody reads every tick's figures: a few times a second will do.
   function look() {
     const wait = state.mode === "live" ? 120 - (performance.now() - looked) : 0;
-    if (wait > 0) return void setTimeout(draw, wait);
+    if (wait > 0) return void (resting ??= setTimeout(() => ((resting = null), draw()), wait));
     looked = performance.now();
     inside.forEach((part) => part.draw());
   }
@@ -106,8 +108,15 @@ function unrolled(root, { words, onSelect, onFollow, inspect }) {
     draw();
   }
 
+  // Other colours with another theme, or once the style sheet is there.
+  function recolour() {
+    if (!model.scale.read()) return;
+    columns.repaint();
+    heat.repaint();
+  }
+
   function watchTheme() {
-    const seen = new MutationObserver(() => model.scale.read() && (columns.repaint(), heat.repaint(), draw()));
+    const seen = new MutationObserver(draw);
     [document.documentElement, document.body].forEach((node) => {
       seen.observe(node, { attributes: true, attributeFilter: ["class"] });
     });
@@ -360,13 +369,16 @@ function unrolledValue(byte) {
 // Colours from −1 to 1 by byte: three stops that the style sheet gives, and mixtures of them.
 function unrolledScale(root) {
   const scale = { css: [], rgb: [], read };
+  let known = ""; // the stops that the colours were made of
 
+  // Whether the colours have changed.
   function read() {
-    const theme = root.closest(".dark") ? "dark" : "light";
-    if (root.dataset.theme === theme && scale.css.length) return false;
-    root.dataset.theme = theme;
+    root.dataset.theme = root.closest(".dark") ? "dark" : "light";
     const style = getComputedStyle(root);
-    const stops = ["low", "middle", "high"].map((name) => parse(style.getPropertyValue(`--state-${name}`).trim()));
+    const given = ["low", "middle", "high"].map((name) => style.getPropertyValue(`--state-${name}`).trim());
+    if (given.join() === known) return false;
+    known = given.join();
+    const stops = given.map(parse);
     scale.rgb = Array.from({ length: 256 }, (_, byte) => mix(stops, Math.max(-1, unrolledValue(byte))));
     scale.css = scale.rgb.map((rgb) => `rgb(${rgb.join(" ")})`);
     return true;
@@ -1194,9 +1206,10 @@ function unrolledUnit(parent, { state, words, act }) {
     stop.addEventListener("click", () => act.follow(followed.layer, followed.unit));
   }
 
+  // Until its numbers come, or where none do, the value alone.
   function value(followed, answer) {
-    const here = answer?.h ?? followed.values[state.selected];
-    if (answer || here === undefined) return;
+    const here = followed.values[state.selected];
+    if (answer?.sums || !known(here)) return;
     equation([`h_t = ${unrolledNumber(here)}`]);
   }
 

@@ -27,6 +27,7 @@ from models.charlm.data import (
     END,
     FORMS,
     OTHER,
+    form_of,
     make_tokenizer,
     poem_ids,
     read_book,
@@ -58,6 +59,8 @@ class Settings:
     clip: float = 1.0
     average: float = 0.999  # exponential average of the weights, which is what ships
     seed: int = 1
+    start: str = ""  # a folder of weights to go on from
+    forms_only: int = 0  # 1: only poems of the four forms
 
 
 def traditional_table(characters: set[str]) -> dict[str, str]:
@@ -101,7 +104,8 @@ class Run:
     def __init__(self, config: CharLMConfig, settings: Settings, device: str) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.device, self.epoch = settings, device, 0
-        self.net = CharLM(config).to(device)
+        net = CharLM.from_pretrained(settings.start, config=config, dtype=torch.float32) if settings.start else None
+        self.net = (net or CharLM(config)).to(device).train()
         self.mean = torch.optim.swa_utils.AveragedModel(
             self.net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average)
         )
@@ -162,11 +166,12 @@ def _detached(state: Tensor | tuple) -> Tensor | tuple:
     return state.detach()
 
 
-def prepare_poems(path: Path) -> tuple[list[list[int]], Tokenizer, dict[str, str]]:
+def prepare_poems(path: Path, forms_only: bool) -> tuple[list[list[int]], Tokenizer, dict[str, str]]:
     """Token ids of every poem, simplified, with its form before it."""
     poems = read_poems(path)
     variants = traditional_table({c for poem in poems for c in poem})
     poems = [poem.translate(str.maketrans(variants)) for poem in poems]
+    poems = [poem for poem in poems if not forms_only or form_of(poem) != OTHER]
     tokenizer = make_tokenizer(poems, (END, OTHER, *FORMS), at_least=2)
     return [poem_ids(poem, tokenizer) for poem in poems], tokenizer, variants
 
@@ -183,7 +188,7 @@ def train(corpus: str, data: Path, out: Path, config: dict, settings: Settings) 
     """Train, checkpoint after every epoch, save the averaged weights in half precision."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     poems = CORPORA[corpus].poems
-    ids, tokenizer, variants = prepare_poems(data) if poems else prepare_book(data, corpus)
+    ids, tokenizer, variants = prepare_poems(data, bool(settings.forms_only)) if poems else prepare_book(data, corpus)
     config |= {"corpus": corpus, "vocab_size": tokenizer.get_vocab_size()}
     config["corpus_characters"] = 0 if poems else len(read_book(data, corpus))
     run = Run(CharLMConfig(**config), settings, device)

@@ -1,0 +1,116 @@
+"""Tiny random networks in folders like the shipped ones, so that no test waits for weights."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+import models
+
+settings.register_profile("gallery", deadline=None, max_examples=60, derandomize=True, database=None)
+settings.load_profile("gallery")
+
+CELLS = ("rnn", "gru", "lstm")
+ENGLISH = "First Citizen:\nROMEO:\nO, she doth teach the torches to burn bright! What is't that you'd have?"
+POEM = "白日依山尽，黄河入海流。\n欲穷千里目，更上一层楼。"
+CHINESE = POEM + "床前明月光循环网络宝玉听了；？！春眠不觉晓处闻啼鸟夜来风雨声花落知多少"
+
+MakeNetwork = Callable[..., Path]
+
+
+def make_network(
+    folder: Path,
+    cell: str = "lstm",
+    layers: int = 2,
+    tied: bool = True,
+    corpus: str = "shakespeare",
+    texts: Iterable[str] = (ENGLISH,),
+    bias: Mapping[str, float] | None = None,
+    corpus_characters: int = 0,
+) -> Path:
+    """A random network, exported as training exports it; `bias` is added to tokens' logits."""
+    import torch
+
+    from models.charlm.data import CORPORA, END, FORMS, OTHER, make_tokenizer
+    from models.charlm.modeling import CharLMConfig
+    from models.charlm.train import Run, Settings, export
+
+    special = (END, OTHER, *FORMS) if CORPORA[corpus].poems else ()
+    tokenizer = make_tokenizer(texts, special)
+    config = CharLMConfig(
+        corpus=corpus,
+        corpus_characters=corpus_characters,
+        cell=cell,
+        vocab_size=tokenizer.get_vocab_size(),
+        embedding_size=8,
+        hidden_size=12,
+        num_layers=layers,
+        tie_word_embeddings=tied,
+    )
+    run = Run(config, Settings(seed=len(cell) + layers), "cpu")
+    with torch.no_grad():
+        for token, value in (bias or {}).items():
+            run.mean.module.head.bias[tokenizer.token_to_id(token)] += value
+    folder.mkdir(parents=True)
+    export(run, folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "variants.json").write_text(json.dumps({"來": "来", "’": "'", "—": "--"}), "utf-8")
+    scores = {"nats_per_char": 1.5, "bits_per_char": 2.164, "characters": 1000, "parameters": 2000}
+    (folder / "scores.json").write_text(json.dumps(scores), "utf-8")
+    return folder
+
+
+@pytest.fixture(name="make_network")
+def _make_network(tmp_path: Path) -> MakeNetwork:
+    """Make a tiny network in a folder of the test's own: make_network(cell="gru", tied=False)."""
+    made = iter(range(1000))
+
+    def make(**kwargs: object) -> Path:
+        return make_network(tmp_path / f"network{next(made)}", **kwargs)
+
+    return make
+
+
+@pytest.fixture(params=[(cell, tied) for cell in CELLS for tied in (True, False)], ids=lambda p: f"{p[0]}-{p[1]}")
+def folder(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Path:
+    """A tiny network of every cell, tied and untied."""
+    cell, tied = request.param
+    return make_network(cell=cell, tied=tied)
+
+
+@pytest.fixture(scope="session")
+def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like `models` with a tiny network of another cell for each book."""
+    root = tmp_path_factory.mktemp("models")
+    make_network(root / "charlm" / "shakespeare")
+    # Poems that do not end soon and that break into lines often.
+    bias = {"[完]": -30.0, "，": 2.0, "\n": 1.0}
+    make_network(root / "charlm" / "tang", cell="gru", corpus="tang", texts=(CHINESE,), bias=bias)
+    make_network(root / "charlm" / "hongloumeng", cell="rnn", tied=False, corpus="hongloumeng", texts=(CHINESE,))
+    return root
+
+
+@pytest.fixture
+def use_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Let `models.load` look into another folder, and forget it afterwards."""
+
+    def use(root: Path) -> None:
+        monkeypatch.setattr(models, "ROOT", root)
+        models._open.cache_clear()
+
+    yield use
+    models._open.cache_clear()
+
+
+@pytest.fixture
+def tiny(tiny_root: Path, use_root: Callable[[Path], None], cpu: None) -> None:
+    """Every demo uses the tiny networks."""
+    use_root(tiny_root)
+
+
+@pytest.fixture
+def cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute on the processor, where a run is repeatable to the last bit."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)

@@ -1,0 +1,103 @@
+"""The HTTP API of a running gallery, and what starting it imports."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from tests.serving import ROOT, gallery
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with gallery() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Client:
+    return Client(url, verbose=False)
+
+
+def test_building_the_page_imports_neither_torch_nor_transformers() -> None:
+    check = "import sys, app; app.build(); print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert out.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_only_the_documented_functions_are_public(client: Client) -> None:
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/continue", "/read"}
+
+
+def test_continue_streams_and_ends_complete(client: Client) -> None:
+    answers = list(client.submit(text="ROMEO:\n", length=45, seed=3, api_name="/continue"))
+    texts = [answer["continuation"] for answer in answers]
+    assert len(texts) >= 4
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+    assert len(texts[-1]) == 45
+    assert answers[-1]["complete"]
+    assert all(0 < token["probability"] <= 1 for token in answers[-1]["tokens"])
+
+
+def test_the_same_seed_gives_the_same_text(client: Client) -> None:
+    arguments: dict[str, Any] = {"text": "宝玉", "network": "hongloumeng", "length": 20, "api_name": "/continue"}
+    first, again, other = (client.predict(seed=seed, **arguments)["continuation"] for seed in (5, 5, 6))
+    assert first == again != other
+
+
+def test_an_acrostic_begins_each_line(client: Client) -> None:
+    poem = client.predict(text="", network="tang", form="七绝", acrostic="春夏秋冬", api_name="/continue")
+    lines = [line for line in poem["continuation"].replace("。", "，").replace("\n", "").split("，") if line]
+    assert "".join(line[0] for line in lines[:4]) == "春夏秋冬"
+
+
+def test_read_measures_each_character(client: Client) -> None:
+    answer = client.predict(text="To be, or not to be", api_name="/read")
+    assert [token["token"] for token in answer["tokens"]] == list("o be, or not to be")
+    assert 0 < answer["bits_per_character"] < 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"text": ""}, "something to read"),
+        ({"text": "x" * 5001}, "at most 5000"),
+        ({"text": 5}, "must be a text"),
+        ({"text": "x", "network": "../tang"}, "must be one of"),
+        ({"text": "x", "temperature": 2.5}, "from 0 to 2"),
+        ({"text": "x", "temperature": "hot"}, "from 0 to 2"),
+        ({"text": "x", "length": 2.5}, "whole number"),
+        ({"text": "x", "length": 10**30}, "from 1 to 2000"),
+        ({"text": "", "network": "tang", "acrostic": "一二三四五"}, "more characters than the poem has lines (4)"),
+    ],
+)
+def test_bad_input_gets_a_sentence_in_both_languages(client: Client, arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(AppError) as raised:
+        client.predict(**arguments, api_name="/continue")
+    assert sentence in str(raised.value)
+    assert any("一" <= c <= "鿿" for c in str(raised.value))
+
+
+def test_the_page_answers_after_forged_events(url: str) -> None:
+    for body in ({"data": [], "fn_index": 1}, {"data": ["x"] * 40, "fn_index": 3, "session_hash": "a"}, {}):
+        request = urllib.request.Request(
+            f"{url}/gradio_api/queue/join", json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+        assert b"Traceback" not in answer(request)
+    assert urllib.request.urlopen(url).status == 200
+
+
+def answer(request: urllib.request.Request) -> bytes:
+    try:
+        return urllib.request.urlopen(request).read()
+    except urllib.error.HTTPError as error:
+        return error.read()
