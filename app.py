@@ -31,8 +31,10 @@ STYLE = """
 .gallery-head { align-items: end; }
 .gallery-head h1 { font-size: 2rem; letter-spacing: -.01em; margin: 0; }
 .gallery-head p { color: var(--body-text-color-subdued); }
-.prose { font-size: 1.05rem; max-width: 62rem; }
-footer { opacity: .7; }
+.lead { font-size: 1.05rem; max-width: 62rem; }
+body { --color-accent: #2563eb; }
+body.dark { --color-accent: #60a5fa; }
+body.dark .drawing { --fill: .5; }
 """
 
 # The page's language: the one in the link, the one chosen before, or the browser's.
@@ -126,7 +128,7 @@ class Page:
 
     def __init__(self, demo: Demo, lang: gr.Radio, said: Words) -> None:
         self.demo, self.lang, self.said = demo, lang, said
-        said.add(gr.Markdown(elem_classes="prose"), lambda at: {"value": say(at, f"prose.{demo.name}")})
+        said.add(gr.Markdown(elem_classes="lead"), lambda at: {"value": say(at, f"prose.{demo.name}")})
         shelf = gr.Row()  # the examples stand above the controls that they fill
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
@@ -348,6 +350,8 @@ def theme() -> gr.themes.Base:
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_400",
         block_label_text_color="*neutral_700",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_400",
     )

@@ -197,7 +197,7 @@ def test_the_language_switches_on_the_page_and_nothing_typed_is_lost(page: Page,
     expect(page.get_by_role("button", name="开始写", exact=True)).to_be_visible()
     expect(page.locator(f"{WRITER} .status")).to_contain_text("比特")
     assert box.input_value() == "What I typed"
-    assert not re.search(r"[A-Za-z]{12,}", page.locator(".prose").first.text_content() or "")
+    assert not re.search(r"[A-Za-z]{12,}", page.locator(".lead").first.text_content() or "")
     page.reload()
     expect(page.get_by_role("button", name="开始写", exact=True)).to_be_visible()
 

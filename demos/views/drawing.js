@@ -43,7 +43,7 @@ let ended = false;
 
 function inspector() {
   return (t, layer, unit) => {
-    const asked = { run: run.inputs, t, layer: layer ?? null, unit: unit ?? null };
+    const asked = { inputs: run.inputs, t, layer: layer ?? null, unit: unit ?? null };
     return server.inspect(JSON.stringify(asked)).then((answer) => JSON.parse(answer));
   };
 }

@@ -100,7 +100,7 @@ function textView(root, { words, onSelect, onBranch }) {
     choices.replaceChildren();
     const item = items[selected];
     const step = item && steps[source(item)];
-    make("h4", "", choices).textContent = item ? title(item) : words("text.pick");
+    make("h2", "", choices).textContent = item ? title(item) : words("text.pick");
     if (!step?.c) {
       if (item) make("p", "hint", choices).textContent = words("text.no_belief");
       return;

@@ -22,9 +22,9 @@ from models.charlm.modeling import CharLM
 from models.charlm.network import Network
 from models.sampling import draw, soften
 
-PIECE = 4096  # characters read in one call
+PIECE = 8192  # characters read in one call
 POEMS, TEMPERATURE, SEED = 200, 0.8, 1
-MARKS = ("<!-- scores -->", "<!-- end of scores -->")  # around the model card's table
+HERE = Path(__file__).parent
 
 
 def nats_of_text(net: CharLM, ids: list[int]) -> float:
@@ -39,12 +39,12 @@ def nats_of_text(net: CharLM, ids: list[int]) -> float:
     return total
 
 
-def nats_of_poems(net: CharLM, poems: list[list[int]], batch: int = 64) -> float:
+def nats_of_poems(net: CharLM, poems: list[list[int]]) -> float:
     """Nats for all tokens after the form token, each poem from the zero state."""
-    total = 0.0
-    poems = sorted(poems, key=len)
-    for i in range(0, len(poems), batch):
-        rows = [torch.tensor(p) for p in poems[i : i + batch]]
+    total, poems = 0.0, sorted(poems, key=len)
+    while poems:
+        count = max(1, PIECE // len(poems[-1]))  # as many of the longest as one call may hold
+        rows, poems = [torch.tensor(p) for p in poems[-count:]], poems[:-count]
         both = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100).to(net.device)
         logits = net(both[:, :-1].clamp(min=0)).logits.flatten(0, 1)
         total += F.cross_entropy(logits, both[:, 1:].flatten(), ignore_index=-100, reduction="sum").item()
@@ -103,29 +103,46 @@ def evaluate(folder: Path, data: Path) -> dict[str, float | int | str]:
 
 
 def save(folder: Path, scores: dict[str, float | int | str]) -> None:
-    """Keep the scores beside the weights and write the model card's table anew."""
-    parameters = Network(folder).parameters
-    kept = {k: v for k, v in scores.items() if k not in ("seconds", "device")} | {"parameters": parameters}
-    (folder / "scores.json").write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
-    card = folder.parent / "README.md"
-    before, after = card.read_text("utf-8").split(MARKS[0])[0], card.read_text("utf-8").split(MARKS[1])[1]
-    card.write_text(before + MARKS[0] + "\n" + table(folder.parent) + MARKS[1] + after, "utf-8")
+    """Keep a shipped network's scores beside its weights, any other's in the comparison of
+    cells, and write the model card's tables anew."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    kept = {k: v for k, v in scores.items() if k not in ("seconds", "device")}
+    kept = {"cell": config["cell"], "parameters": Network(folder).parameters} | kept
+    if folder.resolve().parent == HERE:
+        write_json(folder / "scores.json", kept)
+    else:
+        cells = json.loads((HERE / "cells.json").read_text("utf-8")) if (HERE / "cells.json").exists() else {}
+        write_json(HERE / "cells.json", cells | {config["cell"]: kept})
+    card = (HERE / "README.md").read_text("utf-8")
+    for name, rows in tables().items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        card = card.split(begin)[0] + begin + rows + end + card.split(end)[1]
+    (HERE / "README.md").write_text(card, "utf-8")
 
 
-def table(family: Path) -> str:
-    """The scores of all networks of a family as Markdown rows."""
-    rows = [
-        "| network | cell | parameters | nats / character | bits / character | form kept |",
-        "|---|---|--:|--:|--:|--:|",
-    ]
-    for path in sorted(family.glob("*/scores.json")):
-        scores, config = (json.loads(path.with_name(n).read_text("utf-8")) for n in ("scores.json", "config.json"))
-        form = f"{scores['form']:.1%}" if "form" in scores else ""
-        rows.append(
-            f"| `{path.parent.name}` | {config['cell']} | {scores['parameters']:,} "
-            f"| {scores['nats_per_char']:.4f} | {scores['bits_per_char']:.4f} | {form} |"
+def write_json(path: Path, content: dict) -> None:
+    """Indented, so that a change of one figure is a change of one line."""
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def tables() -> dict[str, str]:
+    """The model card's tables: the shipped networks, and the cells compared."""
+    shipped = {p.parent.name: json.loads(p.read_text("utf-8")) for p in sorted(HERE.glob("*/scores.json"))}
+    cells = json.loads((HERE / "cells.json").read_text("utf-8")) if (HERE / "cells.json").exists() else {}
+    return {"scores": markdown("network", shipped), "cells": markdown("trained alike", cells)}
+
+
+def markdown(title: str, rows: dict[str, dict]) -> str:
+    """Scores as a Markdown table."""
+    lines = [f"| {title} | cell | parameters | nats / character | bits / character | form kept |"]
+    lines.append("|---|---|--:|--:|--:|--:|")
+    for name, row in rows.items():
+        form = f"{row['form']:.1%}" if "form" in row else ""
+        lines.append(
+            f"| `{name}` | {row['cell']} | {row['parameters']:,} "
+            f"| {row['nats_per_char']:.4f} | {row['bits_per_char']:.4f} | {form} |"
         )
-    return "\n".join(rows) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -135,7 +152,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--save", action="store_true", help="write scores.json and the model card's table")
     args = parser.parse_args()
-    ours = Path(__file__).parent / args.network
+    ours = HERE / args.network
     folder = ours if ours.exists() else Path(args.network)
     scores = evaluate(folder, args.data)
     if args.save:

@@ -36,7 +36,7 @@ class CharLMConfig(PreTrainedConfig):
     embedding_size: int = 128
     hidden_size: int = 512
     num_layers: int = 2
-    input_dropout: float = 0.1  # on the character vectors
+    input_dropout: float = 0.05  # on the character vectors
     dropout: float = 0.4  # on what a layer hands upwards
     weight_dropout: float = 0.2  # on the recurrent weights
     tie_word_embeddings: bool = True
