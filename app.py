@@ -180,11 +180,9 @@ class Page:
         drawing = gr.HTML(
             html_template=TEMPLATE,
             css_template=style("text"),
-            js_on_load=script(),
+            js_on_load=script(WORDS={at: words(at) for at in LANGUAGES}, SLOT=f"{self.demo.name}-unrolled"),
             server_functions=[inspector(self.demo)],
-            words={lang: words(lang) for lang in LANGUAGES},
             lang="en",
-            slot=f"{self.demo.name}-unrolled",
             elem_id=f"{self.demo.name}-drawing",
         )
         return self.said.add(drawing, lambda at: {"lang": at})
@@ -317,7 +315,7 @@ def served(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[di
 
 def build() -> gr.Blocks:
     """The whole page."""
-    said, pages = Words(), []
+    said, pages, inner = Words(), [], {}
     with gr.Blocks(title="RNN gallery", analytics_enabled=False) as blocks:
         with gr.Row(elem_classes="gallery-head"):
             with gr.Column(scale=5):
@@ -326,22 +324,37 @@ def build() -> gr.Blocks:
                 choices = [(name, lang) for lang, name in LANGUAGES.items()]
                 lang = gr.Radio(choices, value="en", container=False, elem_id="language")
                 said.add(lang, lambda at: {"label": say(at, "gallery.language")})
-        with gr.Tabs():
+        with gr.Tabs() as outer:
             for tab, demos in itertools.groupby(discover(), key=lambda demo: demo.tab):
-                with said.add(gr.Tab(id=tab), lambda at, tab=tab: {"label": say(at, f"tab.{tab}")}), gr.Tabs():
+                with titled(said, tab, f"tab.{tab}"), gr.Tabs() as inner[tab]:
                     for demo in demos:
-                        with said.add(
-                            gr.Tab(id=demo.name), lambda at, demo=demo: {"label": say(at, f"demo.{demo.name}")}
-                        ):
+                        with titled(said, demo.name, f"demo.{demo.name}"):
                             pages.append(Page(demo, lang, said))
         for name, function in [pair for demo in discover() for pair in demo.api.items()]:
             gr.api(served(function), api_name=name, concurrency_id="network", concurrency_limit=LIMIT)
         quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
+        blocks.load(open_tab, None, [outer, *inner.values()], **quiet)
         for page in pages:
             arrived.then(page.arrive, lang, [page.drawing, *page.controls.values()], **quiet | {"queue": True})
         lang.input(said.updates, lang, said.components, js=KEEP_LANGUAGE, **quiet)
     return blocks
+
+
+def titled(said: Words, name: str, key: str) -> gr.Tab:
+    """A tab with its name in the page's language."""
+    return said.add(gr.Tab(id=name), lambda at: {"label": say(at, key)})
+
+
+def open_tab(request: gr.Request) -> list[Any]:
+    """The tab that a link names, of a pattern or of one demo in it; else the first."""
+    asked, demos = request.query_params.get("tab"), discover()
+    named = next((demo for demo in demos if asked in (demo.name, demo.tab)), None)
+    tabs = dict.fromkeys(demo.tab for demo in demos)
+    if named is None:
+        return [gr.skip() for _ in range(1 + len(tabs))]
+    inner = [gr.update(selected=named.name) if tab == named.tab else gr.skip() for tab in tabs]
+    return [gr.update(selected=named.tab), *inner]
 
 
 def theme() -> gr.themes.Base:

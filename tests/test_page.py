@@ -142,6 +142,12 @@ def test_a_link_opens_the_very_same_text_again(page: Page, url: str) -> None:
     assert first.startswith("JULIET:↵\n")
 
 
+def test_a_link_opens_the_tab_that_it_names(page: Page, url: str) -> None:
+    opened(page, f"{url}/?tab=aligned&lang=en&text=To+be,+or+not", READER)
+    expect(page.get_by_role("tab", name="Read a text")).to_have_attribute("aria-selected", "true")
+    assert text(page, drawing=READER) == "To be, or not"
+
+
 def test_reading_a_text_shows_the_mean_surprise_that_the_network_measures(page: Page, url: str) -> None:
     opened(page, url)
     page.get_by_role("tab", name="Read a text").click()

@@ -1,10 +1,11 @@
 // The body of the drawing's script: Gradio calls it once with `element`, `props`, `watch`
 // and `trigger`. It reads the trace line by line as it grows and hands the records on to the
 // text, which stands here, and to the unrolled network, which stands in a slot of its own
-// across the whole page.
+// across the whole page. Before it stand the constants WORDS (by language and key) and SLOT
+// (the id of that slot): Gradio loses a component's own properties while its tab is closed.
 
 const words = (key, values = {}) => {
-  const text = props.words[props.lang][key] ?? props.words.en[key] ?? key;
+  const text = (WORDS[props.lang] ?? WORDS.en)[key] ?? WORDS.en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
 };
 
@@ -16,9 +17,9 @@ for (const [name, part] of Object.entries(parts)) part.className = name;
 stage.append(parts.notice, parts.text);
 parts.notice.setAttribute("role", "status");
 
-// Gradio mounts the slot when it likes; `props.slot` is its id.
+// Gradio mounts the slot when it likes.
 function place() {
-  const slot = document.getElementById(props.slot)?.querySelector(".slot");
+  const slot = document.getElementById(SLOT)?.querySelector(".slot");
   if (slot) slot.append(parts.unrolled);
   else requestAnimationFrame(place);
 }
