@@ -41,7 +41,8 @@ body.dark .drawing { --fill: .5; }
 CHOOSE_LANGUAGE = """(shown) => {
   const asked = new URLSearchParams(location.search).get('lang') ?? localStorage.getItem('gallery.lang');
   const lang = asked ?? (navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
-  return [lang.startsWith('zh') ? 'zh-CN' : 'en'];
+  document.documentElement.lang = lang.startsWith('zh') ? 'zh-CN' : 'en';
+  return [document.documentElement.lang];
 }"""
 KEEP_LANGUAGE = """(lang) => {
   localStorage.setItem('gallery.lang', lang);
@@ -298,7 +299,7 @@ def facts(demo: Demo, lang: str) -> str:
     )
 
 
-def served(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
+def served(name: str, function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
     """An API function whose errors are sentences; a program has no language, so in all of ours."""
 
     @functools.wraps(function)
@@ -310,6 +311,7 @@ def served(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[di
         except NetworkError:
             raise gr.Error(" ".join(say(lang, "error.network") for lang in LANGUAGES)) from None
 
+    answer.__name__ = name  # what the MCP tool is called
     return answer
 
 
@@ -331,7 +333,7 @@ def build() -> gr.Blocks:
                         with titled(said, demo.name, f"demo.{demo.name}"):
                             pages.append(Page(demo, lang, said))
         for name, function in [pair for demo in discover() for pair in demo.api.items()]:
-            gr.api(served(function), api_name=name, concurrency_id="network", concurrency_limit=LIMIT)
+            gr.api(served(name, function), api_name=name, concurrency_id="network", concurrency_limit=LIMIT)
         quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
         blocks.load(open_tab, None, [outer, *inner.values()], **quiet)

@@ -38,6 +38,14 @@ def test_only_the_documented_functions_are_public(client: Client) -> None:
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/continue", "/read"}
 
 
+def test_the_mcp_tools_have_the_same_names_and_describe_their_arguments(url: str) -> None:
+    tools = json.loads(urllib.request.urlopen(f"{url}/gradio_api/mcp/schema").read())
+    assert {tool["name"] for tool in tools} == {"continue", "read"}
+    arguments = next(tool for tool in tools if tool["name"] == "continue")["inputSchema"]["properties"]
+    assert "temperature" in arguments
+    assert all(argument.get("description") for argument in arguments.values())
+
+
 def test_continue_streams_and_ends_complete(client: Client) -> None:
     answers = list(client.submit(text="ROMEO:\n", length=45, seed=3, api_name="/continue"))
     texts = [answer["continuation"] for answer in answers]

@@ -38,6 +38,7 @@ from models.charlm.modeling import CharLM, CharLMConfig
 
 Batch = tuple[Tensor, Tensor, bool]  # inputs (B, T), targets (B, T), does the state carry on?
 IGNORE = -100
+CHINESE = {chr(c) for c in range(0x4E00, 0xA000)}
 OWN = ("model_type", "vocab_size", "corpus", "corpus_characters")  # of the config, set from the data
 
 # What a visitor types and the book spells otherwise.
@@ -60,7 +61,7 @@ class Settings:
     average: float = 0.999  # exponential average of the weights, which is what ships
     seed: int = 1
     start: str = ""  # a folder of weights to go on from
-    forms_only: int = 0  # 1: only poems of the four forms
+    others: float = 1.0  # the share of the poems in other than the four forms that is read
 
 
 def traditional_table(characters: set[str]) -> dict[str, str]:
@@ -166,29 +167,34 @@ def _detached(state: Tensor | tuple) -> Tensor | tuple:
     return state.detach()
 
 
-def prepare_poems(path: Path, forms_only: bool) -> tuple[list[list[int]], Tokenizer, dict[str, str]]:
+def prepare_poems(path: Path, settings: Settings) -> tuple[list[list[int]], Tokenizer, dict[str, str]]:
     """Token ids of every poem, simplified, with its form before it."""
     poems = read_poems(path)
-    variants = traditional_table({c for poem in poems for c in poem})
+    variants = traditional_table({c for poem in poems for c in poem} | CHINESE)
     poems = [poem.translate(str.maketrans(variants)) for poem in poems]
-    poems = [poem for poem in poems if not forms_only or form_of(poem) != OTHER]
     tokenizer = make_tokenizer(poems, (END, OTHER, *FORMS), at_least=2)
-    return [poem_ids(poem, tokenizer) for poem in poems], tokenizer, variants
+    lots = np.random.default_rng(settings.seed).random(len(poems))
+    kept = [p for p, lot in zip(poems, lots, strict=True) if lot < settings.others or form_of(p) != OTHER]
+    return [poem_ids(poem, tokenizer) for poem in kept], tokenizer, variants
 
 
 def prepare_book(path: Path, corpus: str) -> tuple[np.ndarray, Tokenizer, dict[str, str]]:
-    """Token ids of the training part of a book; a character seen once counts as unknown
-    where there are thousands, which is about how often one is new (Good 1953)."""
+    """Token ids of the training part of a book. In the novel a character seen once counts
+    as unknown: about as many are new later on (Good 1953), so that guess gets trained, too."""
     text, _ = split(read_book(path, corpus), corpus)
     tokenizer = make_tokenizer([text], at_least=2 if corpus == "hongloumeng" else 1)
-    return np.array(tokenizer.encode(text).ids), tokenizer, TYPOGRAPHY[corpus]
+    variants = TYPOGRAPHY[corpus]
+    if corpus == "hongloumeng":
+        known = tokenizer.get_vocab()
+        variants = variants | {c: s for c, s in traditional_table(CHINESE).items() if s in known and c not in known}
+    return np.array(tokenizer.encode(text).ids), tokenizer, variants
 
 
 def train(corpus: str, data: Path, out: Path, config: dict, settings: Settings) -> CharLM:
     """Train, checkpoint after every epoch, save the averaged weights in half precision."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     poems = CORPORA[corpus].poems
-    ids, tokenizer, variants = prepare_poems(data, bool(settings.forms_only)) if poems else prepare_book(data, corpus)
+    ids, tokenizer, variants = prepare_poems(data, settings) if poems else prepare_book(data, corpus)
     config |= {"corpus": corpus, "vocab_size": tokenizer.get_vocab_size()}
     config["corpus_characters"] = 0 if poems else len(read_book(data, corpus))
     run = Run(CharLMConfig(**config), settings, device)
