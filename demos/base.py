@@ -122,7 +122,7 @@ class Input:
     def _places(self, value: Any) -> list[int]:
         if not isinstance(value, list | tuple) or len(value) > self.high:
             raise InputError("error.written", limit=int(self.high))
-        if not all(isinstance(place, int) and 0 <= place <= self.high for place in value):
+        if not all(type(place) is int and 0 <= place <= self.high for place in value):
             raise InputError("error.written", limit=int(self.high))
         return list(value)
 

@@ -81,7 +81,15 @@ def numbers(network: str, before: Step | None, now: Step, layer: int, unit: int)
 
 def cards() -> dict[str, list[tuple[str, dict[str, Any]]]]:
     """The facts on each book's network, from its files; no network is loaded."""
-    return {book: card(models.facts(f"charlm/{book}"), book) for book in BOOKS}
+    return {book: _card_of(book) for book in BOOKS}
+
+
+def _card_of(book: str) -> list[tuple[str, dict[str, Any]]]:
+    """A damaged network costs its own card only."""
+    try:
+        return card(models.facts(f"charlm/{book}"), book)
+    except models.NetworkError:
+        return [("error.network", {})]
 
 
 def card(facts: dict[str, Any], book: str) -> list[tuple[str, dict[str, Any]]]:

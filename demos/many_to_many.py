@@ -16,11 +16,12 @@ import numpy as np
 import models
 from demos import characters
 from demos.base import Demo, Input, InputError, Step
+from models.charlm.data import BREAKS, END
+from models.charlm.data import FORMS as FORM_TOKENS
 from models.sampling import cut, draw, soften
 
 FORMS = ("五绝", "七绝", "五律", "七律")
 LINES = {"五绝": 4, "七绝": 4, "五律": 8, "七律": 8}
-END = "[完]"
 MOST = 2000  # characters written in one go
 PORTION = 10  # characters between two answers of the API
 
@@ -100,15 +101,20 @@ class Acrostic:
     """Gives the first character of each line, as the visitor wants it (藏头诗)."""
 
     def __init__(self, characters: str, lines: int, given: Sequence[str]) -> None:
-        self.characters = [c for c in characters if not c.isspace()]
+        self.characters, self.halfway = [c for c in characters if not c.isspace()], False
         if len(self.characters) > lines:
             raise InputError("error.acrostic", lines=lines)
         for token in given[:-1]:
             self.wish(token)
 
     def wish(self, token: str) -> str | None:
-        """What must follow this token, or None where the network is free; called at every tick."""
-        starts_line = token in ("，", "；", "\n") or token.startswith("[")
+        """What must follow this token, or None where the network is free; called at every tick.
+
+        A couplet has two lines: a mark ends its first, a mark and a line break its second.
+        """
+        opens = token == "\n" or token in FORM_TOKENS
+        starts_line = opens or token in "，；" or (token in BREAKS and not self.halfway)
+        self.halfway = not opens and (self.halfway or starts_line)
         return self.characters.pop(0) if starts_line and self.characters else None
 
 

@@ -35,9 +35,12 @@ def load(name: str) -> Any:
 
 
 def facts(name: str) -> dict[str, Any]:
-    """A network's `config` and measured `scores`, without opening it."""
+    """A network's `config` and measured `scores`, without opening it; NetworkError as in `load`."""
     folder = ROOT.joinpath(*_known(name))
-    return {part: json.loads((folder / f"{part}.json").read_text("utf-8")) for part in ("config", "scores")}
+    try:
+        return {part: json.loads((folder / f"{part}.json").read_text("utf-8")) for part in ("config", "scores")}
+    except (OSError, ValueError) as error:
+        raise NetworkError(f"{name}: {error}") from error
 
 
 def _known(name: str) -> tuple[str, str]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import POEM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from models.charlm.data import (
     split,
     tidy_novel,
 )
+from tests.conftest import POEM
 
 
 def poem(lines: int, length: int) -> str:

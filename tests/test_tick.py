@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import CELLS, ENGLISH
 from torch import nn
 
 from models.charlm.modeling import MODULES, LockedDropout, Recurrence
 from models.charlm.network import Network
 from models.tick import TICKS, GRUTick, LSTMTick, RNNTick
+from tests.conftest import CELLS, ENGLISH
 
 pytestmark = pytest.mark.usefixtures("cpu")
 
@@ -76,7 +76,7 @@ def test_huge_inputs_saturate_without_a_warning(cell: str) -> None:
 def logits_by_ticks(network: Network, ids: list[list[int]]) -> np.ndarray:  # T of B -> (B, T, V)
     state, out = network.zero(len(ids[0])), []
     for column in ids:
-        tick = network.tick(column, state)
+        tick = network.tick(list(column), state)
         state = tick.state
         out.append(tick.logits)
     return np.stack(out, 1)

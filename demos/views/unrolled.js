@@ -8,6 +8,8 @@
 //   unrolledCandidates, unrolledHeat, unrolledEquations, unrolledUnit  the selected tick
 //   unrolledFinder     units that follow something nameable     unrolledExport  SVG, PNG, CSV, JSON
 
+const UNROLLED_STRIP = 24; // cells in a column's strip; of a larger state, as many units evenly spaced
+
 function unrolled(root, { words, onSelect, onFollow, inspect }) {
   const state = {
     header: null,
@@ -469,7 +471,7 @@ function unrolledPattern(parent, { state, words }) {
 }
 
 // What the signs of the drawing mean.
-function unrolledLegend(parent, { words }) {
+function unrolledLegend(parent, { state, words }) {
   const list = unrolledNode("ul", { class: "legend" }, parent);
 
   function relabel() {
@@ -483,7 +485,9 @@ function unrolledLegend(parent, { words }) {
     unrolledNode("span", {}, scale, "−1");
     unrolledNode("span", { class: "ramp" }, scale);
     unrolledNode("span", {}, scale, "+1");
-    unrolledNode("span", {}, scale, words("unrolled.key.state"));
+    const units = state.header?.sizes[1] ?? 0;
+    const some = { shown: UNROLLED_STRIP, units };
+    unrolledNode("span", {}, scale, words(units > UNROLLED_STRIP ? "unrolled.key.some" : "unrolled.key.state", some));
   }
 
   return { relabel };
@@ -493,7 +497,7 @@ function unrolledLegend(parent, { words }) {
 
 // Where everything stands in a column, from the top: output, states, input, a unit's line, time.
 function unrolledGeometry({ header }, { width, followed, pictures }) {
-  const units = Math.min(24, header.sizes[1]);
+  const units = Math.min(UNROLLED_STRIP, header.sizes[1]);
   const pitch = [8, 5][header.layers - 1] ?? 3;
   const strip = units * pitch;
   const chip = { height: 38, width: Math.min(width - 22, Math.max(46, width - 34)) };

@@ -61,7 +61,7 @@ def split(text: str, corpus: str) -> tuple[str, str]:
 def read_poems(path: Path) -> list[str]:
     """Poems from JSON lines or a JSON list with `paragraphs`; one couplet a line."""
     text = read_text(path).strip()
-    rows = json.loads(text) if text.startswith("[") else map(json.loads, text.splitlines())
+    rows = json.loads(text) if text.startswith("[") else map(json.loads, text.split("\n"))
     return ["\n".join(row["paragraphs"]) for row in rows if row["paragraphs"]]
 
 

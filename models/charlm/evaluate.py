@@ -88,8 +88,10 @@ def evaluate(folder: Path, data: Path) -> dict[str, float | int | str]:
         text = read_book(data, corpus)
         if len(text) == network.config["corpus_characters"]:
             text = split(text, corpus)[1]
-        ids = network.encode(text)
+        ids = network.encode(network.normalise(text))
         nats, characters = nats_of_text(network.module, ids), len(ids) - 1
+    if characters < 1:
+        raise SystemExit(f"{data} holds nothing to score")
     per_char = nats / characters
     return {
         "nats_per_char": per_char,

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from models.charlm.data import END, FORMS, OTHER, UNKNOWN, load_variants
+from models.charlm.data import FORMS, OTHER, UNKNOWN, load_variants
 from models.tick import TICKS, Array, State, product
-
-SPECIAL = (UNKNOWN, END, OTHER, *FORMS)
 
 
 class Tick(NamedTuple):
@@ -39,6 +37,7 @@ class Network:
         self.variants = load_variants(self.folder)
         self.tokens = [self.tokenizer.id_to_token(i) for i in range(self.tokenizer.get_vocab_size())]
         self._ids = {token: i for i, token in enumerate(self.tokens)}
+        self._unwritable = [i for i, token in enumerate(self.tokens) if token in (UNKNOWN, OTHER, *FORMS)]
         self._take(load_file(self.folder / "model.safetensors"))
 
     def _scores(self) -> dict[str, Any]:
@@ -94,8 +93,10 @@ class Network:
         return self._ids.get(token, 0)
 
     def writable(self, logits: Array) -> Array:
-        """The logits without UNKNOWN: what has no character cannot be written."""
-        return np.concatenate([[-np.inf], logits[1:]], dtype=np.float32)
+        """The logits (V,) without UNKNOWN and the forms: what has no character cannot be written."""
+        out = logits.copy()
+        out[self._unwritable] = -np.inf
+        return out
 
     def encode(self, text: str) -> list[int]:
         """Token ids, one a character; what the network never saw becomes UNKNOWN."""

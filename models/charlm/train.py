@@ -10,18 +10,17 @@ import inspect
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 from tqdm import tqdm
 
+from models import training
 from models.charlm.data import (
     CORPORA,
     END,
@@ -49,18 +48,12 @@ TYPOGRAPHY = {
 
 
 @dataclass
-class Settings:
+class Settings(training.Settings):
     """A run's settings; the network's sizes stand in its config."""
 
     epochs: int = 60
     batch: int = 64  # streams of text, or poems
     steps: int = 128  # characters between two updates, back-propagation's horizon; longer poems are cut
-    rate: float = 2e-3  # AdamW's learning rate at its highest; a cosine takes it to zero
-    decay: float = 0.01
-    clip: float = 1.0
-    average: float = 0.999  # exponential average of the weights, which is what ships
-    seed: int = 1
-    start: str = ""  # a folder of weights to go on from
     others: float = 1.0  # the share of the poems in other than the four forms that is read
 
 
@@ -94,71 +87,23 @@ def poem_batches(poems: list[list[int]], settings: Settings, epoch: int) -> Iter
         yield both[:, :-1].clamp(min=0), both[:, 1:], False
 
 
-def learning_rate(settings: Settings, done: float) -> float:
-    """Warm up over the first hundredth, then a cosine to zero; `done` runs from 0 to 1."""
-    return settings.rate * min(1, done / 0.01) * 0.5 * (1 + math.cos(math.pi * done))
-
-
-class Run:
-    """The network, its optimiser and the average of its weights, saved together."""
+class Run(training.Run):
+    """A character model at its training; `start` in the settings gives it weights to begin with."""
 
     def __init__(self, config: CharLMConfig, settings: Settings, device: str) -> None:
         torch.manual_seed(settings.seed)
-        self.settings, self.device, self.epoch = settings, device, 0
         net = CharLM.from_pretrained(settings.start, config=config, dtype=torch.float32) if settings.start else None
-        self.net = (net or CharLM(config)).to(device).train()
-        self.mean = torch.optim.swa_utils.AveragedModel(
-            self.net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average)
-        )
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.99)
-        )
+        super().__init__(net or CharLM(config), settings, device)
 
     def update(self, batch: Batch, state: list | None, done: float) -> tuple[list, float]:
         """One step of the optimiser; returns the state to carry on and the loss in nats."""
         inputs, targets, carry = batch
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings, done)
         with torch.autocast(self.device, torch.bfloat16):
             out = self.net(inputs.to(self.device), state if carry else None)
         logits = out.logits.float().flatten(0, 1)
         loss = F.cross_entropy(logits, targets.to(self.device).flatten(), ignore_index=IGNORE)
-        self.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
-        self.optimiser.step()
-        self.mean.update_parameters(self.net)
+        self.descend(loss, done)
         return [_detached(s) for s in out.state], loss.item()
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything that a resumed run needs, by name, sharing memory with the run."""
-        named = {f"net.{k}": v for k, v in self.net.named_parameters()}
-        named |= {f"mean.{k}": v for k, v in self.mean.named_parameters()}
-        named["mean.n_averaged"] = self.mean.n_averaged
-        for name, parameter in self.net.named_parameters():
-            for key, value in self.optimiser.state[parameter].items():
-                named[f"adam.{name}.{key}"] = value
-        return named
-
-    def save(self, path: Path) -> None:
-        """Write the checkpoint so that an interruption leaves the last one whole."""
-        copies = {k: v.detach().clone().contiguous() for k, v in self.tensors().items()}
-        metadata = {"epoch": str(self.epoch), "settings": json.dumps(asdict(self.settings))}
-        save_file(copies, path.with_suffix(".part"), metadata=metadata)
-        path.with_suffix(".part").replace(path)
-
-    def resume(self, path: Path) -> None:
-        """Take up a checkpoint made with the same settings."""
-        with safe_open(path, "pt", device=self.device) as file, torch.no_grad():
-            if json.loads(file.metadata()["settings"]) != asdict(self.settings):
-                raise SystemExit(f"{path} was made with other settings; move it away or use them")
-            self.epoch = int(file.metadata()["epoch"])
-            for name, parameter in self.net.named_parameters():
-                self.optimiser.state[parameter] = {
-                    key: file.get_tensor(f"adam.{name}.{key}") for key in ("step", "exp_avg", "exp_avg_sq")
-                }
-            for name, tensor in self.tensors().items():
-                tensor.copy_(file.get_tensor(name))
 
 
 def _detached(state: Tensor | tuple) -> Tensor | tuple:
@@ -195,7 +140,7 @@ def train(corpus: str, data: Path, out: Path, config: dict, settings: Settings) 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     poems = CORPORA[corpus].poems
     ids, tokenizer, variants = prepare_poems(data, settings) if poems else prepare_book(data, corpus)
-    config |= {"corpus": corpus, "vocab_size": tokenizer.get_vocab_size()}
+    config = config | {"corpus": corpus, "vocab_size": tokenizer.get_vocab_size()}
     config["corpus_characters"] = 0 if poems else len(read_book(data, corpus))
     run = Run(CharLMConfig(**config), settings, device)
     batches = poem_batches if poems else stream_batches
@@ -208,6 +153,8 @@ def train(corpus: str, data: Path, out: Path, config: dict, settings: Settings) 
     while run.epoch < settings.epochs:
         torch.manual_seed(settings.seed + run.epoch)
         every, state, loss = list(batches(ids, settings, run.epoch)), None, math.nan
+        if not every:
+            raise SystemExit(f"{data} is too short for {settings.batch} streams")
         bar = tqdm(every, f"epoch {run.epoch + 1}/{settings.epochs}", mininterval=10)
         for i, batch in enumerate(bar):
             done = (run.epoch + i / len(every)) / settings.epochs
@@ -215,16 +162,9 @@ def train(corpus: str, data: Path, out: Path, config: dict, settings: Settings) 
             loss = now if math.isnan(loss) else 0.98 * loss + 0.02 * now
             bar.set_postfix(nats=f"{loss:.3f}", refresh=False)
         run.epoch += 1
+        run.export(out)
         run.save(checkpoint)
-        export(run, out)
     return run.mean.module.eval()
-
-
-def export(run: Run, out: Path) -> None:
-    """The averaged weights, in half precision, as a folder that loads by itself."""
-    copy = CharLM(run.net.config)
-    copy.load_state_dict(run.mean.module.state_dict())
-    copy.half().save_pretrained(out)
 
 
 def _flag(text: str) -> bool:

@@ -1,0 +1,229 @@
+"""Opening networks by name: what is not there or damaged, and what lies in models/."""
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import models
+from models import NetworkError, load
+from models.charlm.network import Network
+
+SHIPPED = sorted(path.parent for path in models.ROOT.glob("*/*/config.json"))
+NAME = "charlm/shakespeare"
+
+
+@pytest.fixture
+def root(tiny_root: Path, tmp_path: Path, use_root: Callable[[Path], None]) -> Path:
+    """A copy of the tiny networks that a test may damage."""
+    copy = Path(shutil.copytree(tiny_root, tmp_path / "models"))
+    use_root(copy)
+    return copy
+
+
+def works(name: str) -> bool:
+    net = load(name)
+    logits, _, _ = net.tick([1], net.zero())
+    return logits.shape == (1, len(net.tokens))
+
+
+# ---- names ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "/",
+        "x",
+        "charlm",
+        "charlm/",
+        "charlm/x",
+        "/shakespeare",
+        "../x",
+        "../models/charlm/shakespeare",
+        "charlm/../charlm/shakespeare",
+        "charlm/./shakespeare",
+        "charlm//shakespeare",
+        "charlm/shakespeare/",
+        "charlm/shakespeare/config.json",
+        "charlm/*",
+        "Charlm/shakespeare",
+        "/etc/passwd",
+        "charlm/shakespeare\x00",
+        "charlm\\shakespeare",
+        "os/path",
+    ],
+)
+@pytest.mark.usefixtures("root")
+def test_a_name_that_is_none_of_ours_is_refused(name: str) -> None:
+    with pytest.raises(NetworkError):
+        load(name)
+    with pytest.raises(NetworkError):
+        models.facts(name)
+
+
+@pytest.mark.usefixtures("root")
+@given(st.text(max_size=30) | st.text("./\\charlmtng*", max_size=30))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_other_text_is_no_name(name: str) -> None:
+    if name != "charlm/tang":
+        with pytest.raises(NetworkError):
+            load(name)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_names_are_the_folders_with_a_network() -> None:
+    assert models.names("charlm") == ["hongloumeng", "shakespeare", "tang"]
+    assert models.names("nothing") == []
+    assert all(works(f"charlm/{name}") for name in models.names("charlm"))
+
+
+def test_a_folder_without_an_architecture_is_refused(root: Path) -> None:
+    shutil.copytree(root / "charlm", root / "unheard")
+    with pytest.raises(NetworkError, match="unheard"):
+        load("unheard/tang")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_facts_are_those_of_the_files() -> None:
+    facts = models.facts("charlm/tang")
+    assert facts["config"]["cell"] == "gru"
+    assert facts["scores"]["characters"] == 1000
+
+
+# ---- damaged files ----------------------------------------------------------------------
+
+
+def truncate(path: Path, share: float) -> None:
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), "utf-8")
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty weights": lambda f: truncate(f / "model.safetensors", 0),
+    "weights end in the header": lambda f: truncate(f / "model.safetensors", 0.05),
+    "weights end early": lambda f: truncate(f / "model.safetensors", 0.9),
+    "no weights": lambda f: (f / "model.safetensors").unlink(),
+    "weights are a Git LFS pointer": lambda f: (f / "model.safetensors").write_text("version https://git-lfs…\n"),
+    "config is no JSON": lambda f: truncate(f / "config.json", 0.5),
+    "config is a list": lambda f: (f / "config.json").write_text("[]"),
+    "config is no UTF-8": lambda f: (f / "config.json").write_bytes(b"\xff\xfe\xff"),
+    "no such cell": lambda f: change(f / "config.json", cell="transformer"),
+    "more layers than weights": lambda f: change(f / "config.json", num_layers=3),
+    "untied without a head": lambda f: change(f / "config.json", tie_word_embeddings=False),
+    "no tokenizer": lambda f: (f / "tokenizer.json").unlink(),
+    "tokenizer is no JSON": lambda f: truncate(f / "tokenizer.json", 0.5),
+    "no variants": lambda f: (f / "variants.json").unlink(),
+    "scores are no JSON": lambda f: truncate(f / "scores.json", 0.5),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_network_is_an_error_of_its_own_and_the_others_load(damage: str, root: Path) -> None:
+    DAMAGES[damage](root / NAME)
+    for _ in range(2):  # the second call is no other
+        with pytest.raises(NetworkError, match=NAME):
+            load(NAME)
+    assert works("charlm/tang")
+    assert works("charlm/hongloumeng")
+
+
+def test_a_mended_network_loads_without_a_restart(root: Path) -> None:
+    whole = (root / NAME / "config.json").read_bytes()
+    truncate(root / NAME / "config.json", 0.5)
+    with pytest.raises(NetworkError):
+        load(NAME)
+    (root / NAME / "config.json").write_bytes(whole)
+    assert works(NAME)
+
+
+def test_a_network_that_was_never_measured_loads(root: Path) -> None:
+    (root / NAME / "scores.json").unlink()
+    assert load(NAME).scores == {}
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 2**16), st.integers(1, 255)), min_size=1, max_size=3))
+def test_flipped_bytes_in_the_header_of_the_weights_are_refused_or_harmless(
+    root: Path, flips: list[tuple[int, int]]
+) -> None:
+    models._open.cache_clear()
+    path = root / NAME / "model.safetensors"
+    whole = path.read_bytes()
+    damaged, header = bytearray(whole), 8 + int.from_bytes(whole[:8], "little")
+    for place, mask in flips:
+        damaged[place % header] ^= mask
+    path.write_bytes(damaged)
+    try:
+        with suppress(NetworkError):
+            assert works(NAME)
+    finally:
+        path.write_bytes(whole)
+
+
+# ---- many visitors ----------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_network_is_opened_once_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, again, take = [], Event(), Network._take
+
+    def take_when_alone(network: Network, stored: dict[str, np.ndarray]) -> None:
+        if opened:
+            again.set()
+        opened.append(network)
+        again.wait(0.1)  # another thread may come in, if it can
+        take(network, stored)
+
+    monkeypatch.setattr(Network, "_take", take_when_alone)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(load, [NAME] * 8))
+    assert opened == [found[0]]
+    assert all(net is found[0] for net in found)
+    assert load(NAME) is found[0]
+    assert load("charlm/tang") is not found[0]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_threads_share_a_network_and_not_its_state() -> None:
+    net = load(NAME)
+
+    def read(text: str) -> np.ndarray:
+        state = net.zero()
+        for token in text:
+            logits, state, _ = net.tick([net.id(token)], state)
+        return logits
+
+    texts = ["ROMEO" * 20, "torches" * 20, "teach " * 20, "What" * 20] * 2
+    alone = [read(text) for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        np.testing.assert_array_equal(list(pool.map(read, texts)), alone)
+
+
+# ---- what ships -------------------------------------------------------------------------
+
+
+def test_nothing_in_models_is_a_pickle() -> None:
+    found = [path for path in models.ROOT.rglob("*") if path.suffix in (".pt", ".pth", ".bin", ".pkl", ".pickle")]
+    assert found == []
+    assert SHIPPED
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_shipped_network_has_all_its_files(folder: Path) -> None:
+    assert {"model.safetensors", "tokenizer.json", "scores.json"} <= {path.name for path in folder.iterdir()}
+    facts = models.facts(f"{folder.parent.name}/{folder.name}")
+    assert facts["config"]
+    assert facts["scores"]
