@@ -23,6 +23,7 @@ def main() -> None:
             expect(page.locator("#many_to_many-drawing .drawing[data-state=done]")).to_be_attached(timeout=60_000)
             page.locator("#many_to_many-drawing .token[data-role=written]").nth(9).click()
             page.mouse.move(0, 0)
+            expect(page.locator("#many_to_many-unrolled .stale")).to_have_count(0)
             page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 

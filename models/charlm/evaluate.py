@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from models.charlm.data import CORPORA, END, FORMS, has_form, poem_ids, read_book, read_poems, split
+from models.charlm.data import CORPORA, END, FORMS, OTHER, form_of, has_form, poem_ids, read_book, read_poems, split
 from models.charlm.modeling import CharLM
 from models.charlm.network import Network
 from models.sampling import draw, soften
@@ -75,12 +75,14 @@ def share_in_form(network: Network) -> float:
 
 
 @torch.inference_mode()
-def evaluate(folder: Path, data: Path) -> dict[str, float | int | str]:
-    """The scores of the network in `folder` on the file `data`."""
+def evaluate(folder: Path, data: Path, forms_only: bool = False) -> dict[str, float | int | str]:
+    """The scores of the network in `folder` on the file `data`; of poems perhaps only those in
+    one of the four forms."""
     start, network = time.perf_counter(), Network(folder)
     corpus, result = network.config["corpus"], {}
     if CORPORA[corpus].poems:
         poems = [network.normalise(poem) for poem in read_poems(data)]
+        poems = [poem for poem in poems if not forms_only or form_of(poem) != OTHER]
         nats = nats_of_poems(network.module, [poem_ids(poem, network.tokenizer) for poem in poems])
         characters = sum(len(poem.replace("\n", "")) for poem in poems)
         result["form"] = share_in_form(network)
@@ -152,11 +154,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("network")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--forms", action="store_true", help="of poems only those in one of the four forms")
     parser.add_argument("--save", action="store_true", help="write scores.json and the model card's table")
     args = parser.parse_args()
     ours = HERE / args.network
     folder = ours if ours.exists() else Path(args.network)
-    scores = evaluate(folder, args.data)
+    scores = evaluate(folder, args.data, args.forms)
     if args.save:
         save(folder, scores)
     print(json.dumps(scores))
