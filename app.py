@@ -7,15 +7,18 @@ drawn comes from the steps that it yields.
 import functools
 import itertools
 import json
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import pandas
 
-from demos import discover
-from demos.base import Demo, Input, InputError
+from demos import discover, listing
+from demos.base import Demo, Input, InputError, around
 from demos.examples import stored
 from demos.text import LANGUAGES, say, words
 from demos.views import SLOT, TEMPLATE, script, style
@@ -24,6 +27,7 @@ from models import NetworkError
 
 FRAME = 0.04  # seconds between two updates of the page
 LIMIT = 8  # runs at once; they share the cores
+SHOWN_TEXT = 300  # characters of a text in the table of many
 QUEUE = 64  # visitors that may wait
 SANS = ("system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace")
@@ -112,12 +116,9 @@ def inspector(demo: Demo) -> Callable[[str], str]:
         try:
             question = json.loads(asked)
             inputs, t = demo.check(question["inputs"]), int(question["t"])
-            first = max(t - 1, 0)
-            *before, now = itertools.islice(demo.steps(**inputs), first, t + 1)
             if question["unit"] is None:
-                return line(tick_record(now))
-            layer, unit = int(question["layer"]), int(question["unit"])
-            return line(demo.numbers(inputs["network"], before[0] if before else None, now, layer, unit))
+                return line(tick_record(around(demo.steps(**inputs), t)[1]))
+            return line(demo.numbers(inputs, t, int(question["layer"]), int(question["unit"])))
         except (InputError, NetworkError, AttributeError, KeyError, IndexError, TypeError, ValueError):
             return "{}"
 
@@ -145,6 +146,9 @@ class Page:
         with shelf:
             self.examples()
         gr.HTML(html_template=SLOT, css_template=style("unrolled"), js_on_load="", elem_id=f"{demo.name}-unrolled")
+        if demo.many:
+            with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.many")}):
+                Many(self)
         with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.card")}):
             said.add(gr.Markdown(), lambda at: {"value": facts(demo, at)})
         self.connect()
@@ -161,14 +165,15 @@ class Page:
             component = gr.Number(precision=0, minimum=given.low, maximum=given.high, **common)
         else:
             component = gr.Slider(given.low, given.high, step=given.step, **common)
-        return self.said.add(component, functools.partial(self.spoken, given))
+        return self.said.add(component, functools.partial(self.spoken, self.demo.name, given))
 
     @staticmethod
-    def spoken(given: Input, lang: str) -> dict[str, Any]:
+    def spoken(demo: str, given: Input, lang: str) -> dict[str, Any]:
         """The words of a control."""
         out: dict[str, Any] = {"label": say(lang, f"input.{given.name}")}
-        if f"info.{given.name}" in words("en"):
-            out["info"] = say(lang, f"info.{given.name}")
+        keys = [f"info.{demo}.{given.name}", f"info.{given.name}"]
+        if key := next((key for key in keys if key in words("en")), None):
+            out["info"] = say(lang, key)
         if given.kind == "choice":
             out["choices"] = [(say(lang, f"choice.{choice}"), choice) for choice in given.choices]
         return out
@@ -178,13 +183,16 @@ class Page:
 
     def draw(self) -> gr.HTML:
         """The drawing: its template is constant, what it draws is data (demos/views/trace.py)."""
+        name = self.demo.name
+        live = next((f"{name}-{i.name}" for i in self.demo.inputs if i.live and i.kind == "text"), "")
+        given = {"WORDS": {at: words(at) for at in LANGUAGES}, "SLOT": f"{name}-unrolled", "LIVE": live}
         drawing = gr.HTML(
             html_template=TEMPLATE,
-            css_template=style("text"),
-            js_on_load=script(WORDS={at: words(at) for at in LANGUAGES}, SLOT=f"{self.demo.name}-unrolled"),
+            css_template=style(self.demo.view),
+            js_on_load=script(self.demo.view, **given),
             server_functions=[inspector(self.demo)],
             lang="en",
-            elem_id=f"{self.demo.name}-drawing",
+            elem_id=f"{name}-drawing",
         )
         return self.said.add(drawing, lambda at: {"lang": at})
 
@@ -223,7 +231,11 @@ class Page:
         picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **quiet)
         example = picked.then(self.start, inputs, **compute, **quiet)
         self.stop.click(None, cancels=[start, branch, example], js=STOP, api_visibility="private")
-        if {"network", "text"} <= set(self.controls):
+        for i in (i for i in self.demo.inputs if i.live):
+            # A text box itself reports keys only: not what is pasted, deleted or composed.
+            event = self.drawing.typed if i.kind == "text" else self.controls[i.name].input
+            event(self.start, inputs, trigger_mode="always_last", **compute, **quiet)
+        if all("network" in example for example in self.demo.examples):
             chosen, text = self.controls["network"], self.controls["text"]
             chosen.input(self.begin, [chosen, text], text, **quiet)
         hidden = [i for i in self.demo.inputs if i.only]
@@ -237,13 +249,20 @@ class Page:
         link = {n: v for n, v in request.query_params.items() if n in self.controls}
         default = {i.name: i.default for i in self.demo.inputs}
         if request.query_params.get("tab") == self.demo.name and link:
-            values = default | {n: self.from_link(n, v) for n, v in link.items()}
+            given = {n: self.from_link(n, v) for n, v in link.items()}
+            values = default | self.fitting(given, lang) | given
             for drawn in trace(self.demo, lang, {n: values[n] for n in self.controls}):
                 yield [drawn, *(gr.update(value=values[n]) for n in self.controls)]
             return
         number = self.demo.opening[lang]
         values = default | dict(self.demo.examples[number])
         yield [stored(self.demo, number), *(gr.update(value=values[n]) for n in self.controls)]
+
+    def fitting(self, given: dict[str, Any], lang: str) -> dict[str, Any]:
+        """An example for what a link leaves open, the opening one if that fits; none if none does."""
+        examples = [self.demo.examples[self.demo.opening[lang]], *self.demo.examples]
+        fits = (dict(e) for e in examples if all(e.get(n, v) == v for n, v in given.items()))
+        return next(fits, {})
 
     def from_link(self, name: str, value: str) -> Any:
         """A link's text as a number where one is due; `check` has the last word."""
@@ -285,6 +304,102 @@ class Page:
         return [gr.update(visible=any(value in allowed for allowed in i.only.values())) for i in hidden]
 
 
+class Many:
+    """Many texts at once: pasted or uploaded, with progress, a table, their distribution and a CSV."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.demo, said = page, page.demo, page.said
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                self.lines = said.add(
+                    gr.Textbox(lines=8, max_lines=8, elem_id=f"{self.demo.name}-lines"),
+                    lambda at: {"label": say(at, "many.lines"), "info": say(at, "many.info")},
+                )
+                self.file = said.add(
+                    gr.File(file_types=[".txt", ".csv", ".tsv"], type="filepath", height=120),
+                    lambda at: {"label": say(at, "many.file")},
+                )
+                with gr.Row():
+                    run, stop = page.button("many.run", "primary"), page.button("button.stop", "secondary")
+            with gr.Column(scale=3, min_width=340):
+                self.told = gr.Markdown(elem_id=f"{self.demo.name}-many", container=False)
+                self.bars = gr.BarPlot(x="p", y="n", height=200, visible=False)
+                self.table = gr.Dataframe(visible=False, interactive=False, wrap=True, max_height=420)
+                self.csv = said.add(gr.DownloadButton(visible=False), lambda at: {"label": say(at, "many.csv")})
+        outputs = [self.told, self.bars, self.table, self.csv]
+        inputs = [page.lang, self.lines, self.file, page.controls["language"], page.controls["network"]]
+        event = run.click(
+            self.compute, inputs, outputs, concurrency_id="network", concurrency_limit=LIMIT, api_visibility="private"
+        )
+        stop.click(None, cancels=[event], api_visibility="private")
+
+    def compute(
+        self,
+        lang: str,
+        pasted: str,
+        file: str | None,
+        language: str,
+        network: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008, Gradio looks for it among the defaults
+    ) -> Iterator[list[Any]]:
+        """Read all texts; an error is a sentence, and leaves the last table where it is. Every
+        `yield` is a place where Stop can stop it."""
+        unchanged = [gr.skip()] * 3
+        try:
+            texts = listing.from_file(file) if file else listing.from_lines(pasted)
+            rows: list[dict[str, Any]] = []
+            for row in listing.verdicts(texts, language, network):
+                rows.append(row)
+                if len(rows) % listing.PORTION == 0:
+                    progress((len(rows), len(texts)))
+                    yield [say(lang, "many.progress", done=f"{len(rows):,}", count=f"{len(texts):,}"), *unchanged]
+        except InputError as error:
+            yield [sentence(error, lang), *unchanged]
+        except NetworkError:
+            yield [say(lang, "error.network"), *unchanged]
+        else:
+            whole = [self.summary, self.bars_of, self.table_of, self.file_of]
+            yield [show(rows, lang) for show in whole] if rows else [say(lang, "error.no_lines"), *unchanged]
+
+    @staticmethod
+    def summary(rows: list[dict[str, Any]], lang: str) -> str:
+        """How many, and how they are meant."""
+        labels = [row["label"] for row in rows]
+        counts = {name: f"{labels.count(name):,}" for name in ("positive", "negative")}
+        return say(lang, "many.summary", count=f"{len(rows):,}", none=f"{labels.count(None):,}", **counts)
+
+    @staticmethod
+    def bars_of(rows: list[dict[str, Any]], lang: str) -> Any:
+        """The distribution over tenths of the probability of positive."""
+        frame = pandas.DataFrame(
+            {"p": [f"{10 * i}–{10 * i + 10} %" for i in range(10)], "n": listing.distribution(rows)}
+        )
+        axes = {"x_title": say(lang, "many.axis.p"), "y_title": say(lang, "many.axis.n")}
+        return gr.update(value=frame, visible=True, sort=list(frame["p"]), title=say(lang, "many.distribution"), **axes)
+
+    @staticmethod
+    def table_of(rows: list[dict[str, Any]], lang: str) -> Any:
+        """One row a text."""
+        data = [
+            [
+                say(lang, f"verdict.{row['label']}") if row["label"] else "–",
+                f"{row['positive']:.1%}" if row["label"] else "–",
+                row["text"][:SHOWN_TEXT],
+            ]
+            for row in rows
+        ]
+        headers = [say(lang, f"many.column.{name}") for name in ("verdict", "positive", "text")]
+        return gr.update(value={"headers": headers, "data": data}, visible=True)
+
+    @staticmethod
+    def file_of(rows: list[dict[str, Any]], _: str) -> Any:
+        """The table as a file, in Gradio's own folder for such files."""
+        folder = Path(tempfile.mkdtemp(dir=gr.utils.get_upload_folder()))
+        path = folder / "verdicts.csv"
+        path.write_text(listing.to_csv(rows), "utf-8")
+        return gr.update(value=str(path), visible=True)
+
+
 def example_label(example: dict[str, Any]) -> str:
     """What an example is called: its own text."""
     words_of = [example.get("form"), example.get("text") or example.get("acrostic")]
@@ -292,10 +407,12 @@ def example_label(example: dict[str, Any]) -> str:
 
 
 def facts(demo: Demo, lang: str) -> str:
-    """What is known of a demo's networks, from their cards, as Markdown."""
+    """What is known of a demo's networks, from their cards, as Markdown. A value may be the key of a word."""
+    said = words(lang)
     return "\n".join(
-        f"### {say(lang, f'choice.{network}')}\n" + "\n".join(f"- {say(lang, key, **v)}" for key, v in card)
-        for network, card in demo.cards().items()
+        f"### {say(lang, title)}\n"
+        + "\n".join(f"- {say(lang, key, **{k: said.get(v, v) for k, v in values.items()})}" for key, values in card)
+        for title, card in demo.cards().items()
     )
 
 

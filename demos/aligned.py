@@ -7,6 +7,7 @@ that comes, -log2 p(x_t | x_1 … x_{t-1}) bits; their mean is the figure on the
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -68,7 +69,7 @@ DEMO = Demo(
     opening={"en": 0, "zh-CN": 2},
     steps=steps,
     header=characters.header,
-    numbers=characters.numbers,
+    numbers=partial(characters.numbers, steps),
     cards=characters.cards,
     api={"read": read_text},
 )

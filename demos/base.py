@@ -1,5 +1,6 @@
 """The two types that everything shares: `Step`, one tick of a network, and `Demo`, one pattern."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ class Step:
     probability: float | None = None  # of `written`, by the network
     chosen: bool = False  # `written` was set by the visitor, not drawn
     surprise: float | None = None
+    before: str = ""  # what stood in the text between the token before and this one
+    verdicts: Mapping[str, float] = field(default_factory=dict)  # reader -> p(positive), if the text ended here
+    effects: Mapping[str, float] = field(default_factory=dict)  # method -> what this word adds to the log-odds
+    pulls: Mapping[str, float] = field(default_factory=dict)  # reader -> norm of the verdict's gradient for h_t
     candidates: tuple[Candidate, ...] = ()
     state: NDArray[np.float32] | None = None  # h_t of every layer, (L, H)
     memory: NDArray[np.float32] | None = None  # c_t of an LSTM, (L, H)
@@ -54,6 +59,26 @@ class Step:
 def shape(steps: Iterable[Step]) -> str:
     """The steps as a word over R, W and B, to be matched with a demo's pattern."""
     return "".join(step.kind for step in steps)
+
+
+def around(steps: Iterable[Step], t: int) -> tuple[Step | None, Step, Step | None]:
+    """Tick `t` between its neighbours; IndexError if there is no such tick."""
+    found = list(itertools.islice(steps, max(t - 1, 0), t + 2))
+    found = [None, *found] if t == 0 else found
+    return found[0], found[1], found[2] if len(found) > 2 else None
+
+
+def unit_numbers(tick: Any, x: NDArray, before: Step | None, now: Step, layer: int, unit: int) -> dict[str, Any]:
+    """What one unit adds up at a tick: `tick` is its layer, `x` (E,) that layer's input, and
+    `before` the step whose state it read."""
+    zeros = np.zeros_like(now.state)
+    state, memory = (zeros, zeros) if before is None else (before.state, before.memory)
+    out = {"sums": tick.sums(x, state[layer], unit)}
+    out["gates"] = {name: float(gate[layer, unit]) for name, gate in now.gates.items()}
+    out |= {"h_before": float(state[layer, unit]), "h": float(now.state[layer, unit])}
+    if now.memory is not None:
+        out |= {"c_before": float(memory[layer, unit]), "c": float(now.memory[layer, unit])}
+    return out
 
 
 class InputError(ValueError):
@@ -81,6 +106,7 @@ class Input:
     high: float = 0
     step: float = 1
     lines: int = 1
+    live: bool = False  # the run starts anew as it changes
     place: str = "main"  # main | advanced | hidden: only the page itself sets it
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -138,10 +164,11 @@ class Demo:
 
     `pattern` is a regular expression over the kinds of steps. `steps` takes the inputs by
     name and yields one Step a tick; same arguments, same steps. `header` takes the same
-    inputs and tells what a drawing needs before the first step; `numbers` takes a network, two
-    steps in a row, a layer and a unit and tells what that unit computed; `cards` gives the facts on
+    inputs and tells what a drawing needs before the first step; `numbers` takes the inputs, a tick,
+    a layer and a unit and tells what that unit computed; `cards` gives the facts on
     each network as keys of demos/text with their values. `api` names functions with typed
-    arguments that are served over HTTP. Demos that share a `tab` stand side by side.
+    arguments that are served over HTTP. `view` is the drawing beside the controls. Demos that
+    share a `tab` stand side by side.
     """
 
     name: str
@@ -156,6 +183,8 @@ class Demo:
     numbers: Callable[..., dict[str, Any]]
     cards: Callable[[], dict[str, list[tuple[str, dict[str, Any]]]]]
     api: Mapping[str, Callable[..., Iterator[dict[str, Any]]]]
+    view: str = "text"
+    many: bool = False  # also for a list of texts
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """All inputs in their proper types, absent ones by default; InputError otherwise."""

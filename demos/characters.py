@@ -1,12 +1,13 @@
 """What the demos of the character networks share: two inputs, and a tick as a Step's fields."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import models
-from demos.base import Candidate, Input, Step
+from demos.base import Candidate, Input, Step, around, unit_numbers
 from models.sampling import soften
 
 BOOKS = ("shakespeare", "tang", "hongloumeng")
@@ -64,24 +65,20 @@ def header(network: str, text: str, **_: Any) -> dict[str, Any]:
     }
 
 
-def numbers(network: str, before: Step | None, now: Step, layer: int, unit: int) -> dict[str, Any]:
+def numbers(
+    steps: Callable[..., Iterator[Step]], inputs: dict[str, Any], t: int, layer: int, unit: int
+) -> dict[str, Any]:
     """Everything that one unit computed at a tick, so that it can be done again by hand."""
-    net = models.load(f"charlm/{network}")
-    zeros = np.zeros_like(now.state)
-    state, memory = (zeros, zeros) if before is None else (before.state, before.memory)
+    net = models.load(f"charlm/{inputs['network']}")
+    before, now, _ = around(steps(**inputs), t)
     token = now.read if now.read is not None else now.fed
     x = net.embedding[net.id(token)] if layer == 0 else now.state[layer - 1]
-    out = {"sums": net.layers[layer].sums(x, state[layer], unit)}
-    out["gates"] = {name: float(gate[layer, unit]) for name, gate in now.gates.items()}
-    out |= {"h_before": float(state[layer, unit]), "h": float(now.state[layer, unit])}
-    if now.memory is not None:
-        out |= {"c_before": float(memory[layer, unit]), "c": float(now.memory[layer, unit])}
-    return out
+    return unit_numbers(net.layers[layer], x, before, now, layer, unit)
 
 
 def cards() -> dict[str, list[tuple[str, dict[str, Any]]]]:
     """The facts on each book's network, from its files; no network is loaded."""
-    return {book: _card_of(book) for book in BOOKS}
+    return {f"choice.{book}": _card_of(book) for book in BOOKS}
 
 
 def _card_of(book: str) -> list[tuple[str, dict[str, Any]]]:

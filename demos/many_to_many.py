@@ -9,6 +9,7 @@ x_t. Nothing else changes between the two: the same three matrices do both.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -171,7 +172,7 @@ DEMO = Demo(
     opening={"en": 0, "zh-CN": 2},
     steps=steps,
     header=characters.header,
-    numbers=characters.numbers,
+    numbers=partial(characters.numbers, steps),
     cards=characters.cards,
     api={"continue": continue_text},
 )

@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 import models
+from demos.sentences import network_of
 
 settings.register_profile("gallery", deadline=None, max_examples=60, derandomize=True, database=None)
 settings.load_profile("gallery")
@@ -67,6 +69,41 @@ def make_network(
     return folder
 
 
+VOCABULARY = ("the", "a", "film", "food", "was", "is", "it", "not", "good", "bad", "i", "do", "can", "but", *".,!?'")
+REVIEWS = ("味道很好，下次还来！", "一点也不难吃，不错。", "包装很差，但是味道真的不错。", "质量太差了，不会再买。")
+
+
+def make_sentiment(
+    folder: Path, language: str = "en", cell: str = "lstm", bidirectional: bool = False, layers: int = 1
+) -> Path:
+    """A random sentiment network, exported as training exports it, with its bag of words."""
+    import torch
+    from safetensors.numpy import save_file
+
+    from models.sentiment.data import chinese_tokenizer, word_pieces
+    from models.sentiment.modeling import Sentiment, SentimentConfig
+    from models.sentiment.train import Settings
+    from models.training import Run
+
+    letters = [prefix + chr(97 + i) for i in range(26) for prefix in ("", "##")]
+    words = list(dict.fromkeys([*VOCABULARY, *letters]))
+    tokenizer = chinese_tokenizer(REVIEWS * 3, 200) if language == "zh" else word_pieces(words)
+    size = tokenizer.get_vocab_size()
+    torch.manual_seed(size + layers + 7 * bidirectional + ord(cell[0]))
+    sizes = {"vocab_size": size, "embedding_size": 5, "hidden_size": 6, "num_layers": layers, "temperature": 1.5}
+    config = SentimentConfig(language=language, cell=cell, bidirectional=bidirectional, **sizes)
+    Run(Sentiment(config), Settings(), "cpu").export(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    rng = np.random.default_rng(size)
+    arrays = {"idf": 1 + rng.random(size), "weight": rng.standard_normal(size), "bias": rng.standard_normal(1)}
+    save_file({name: array.astype(np.float32) for name, array in arrays.items()}, folder / "bag.safetensors")
+    score = {"accuracy": 0.9, "f1": 0.9, "calibration_error": 0.02, "rows": 100}
+    names = ("zh_reviews",) if language == "zh" else ("sst2", "imdb")
+    scores = {"parameters": 500, "cell": cell, "files": dict.fromkeys(names, score)}
+    (folder / "scores.json").write_text(json.dumps(scores), "utf-8")
+    return folder
+
+
 @pytest.fixture(name="make_network")
 def _make_network(tmp_path: Path) -> MakeNetwork:
     """Make a tiny network in a folder of the test's own: make_network(cell="gru", tied=False)."""
@@ -94,6 +131,11 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bias = {"，": 2.0, "\n": 1.0} | dict.fromkeys(("[完]", "[其他]", "[五绝]", "[五律]", "[七绝]", "[七律]"), -30.0)
     make_network(root / "charlm" / "tang", cell="gru", corpus="tang", texts=(CHINESE,), bias=bias)
     make_network(root / "charlm" / "hongloumeng", cell="rnn", tied=False, corpus="hongloumeng", texts=(CHINESE,))
+    cells = {"one_way": "lstm", "two_way": "lstm", "rnn": "rnn", "gru": "gru", "lstm": "lstm", "bilstm": "lstm"}
+    for language in ("en", "zh"):
+        for network, cell in cells.items():
+            folder = root / network_of(language, network)
+            make_sentiment(folder, language, cell, bidirectional=network in ("two_way", "bilstm"))
     return root
 
 

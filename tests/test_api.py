@@ -35,12 +35,12 @@ def test_building_the_page_imports_neither_torch_nor_transformers() -> None:
 
 
 def test_only_the_documented_functions_are_public(client: Client) -> None:
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/continue", "/read"}
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/continue", "/read", "/sentiment"}
 
 
 def test_the_mcp_tools_have_the_same_names_and_describe_their_arguments(url: str) -> None:
     tools = json.loads(urllib.request.urlopen(f"{url}/gradio_api/mcp/schema").read())
-    assert {tool["name"] for tool in tools} == {"continue", "read"}
+    assert {tool["name"] for tool in tools} == {"continue", "read", "sentiment"}
     arguments = next(tool for tool in tools if tool["name"] == "continue")["inputSchema"]["properties"]
     assert "temperature" in arguments
     assert all(argument.get("description") for argument in arguments.values())
@@ -109,3 +109,35 @@ def answer(request: urllib.request.Request) -> bytes:
         return urllib.request.urlopen(request).read()
     except urllib.error.HTTPError as error:
         return error.read()
+
+
+def test_one_text_has_one_verdict(client: Client) -> None:
+    answer = client.predict(text="A wonderful film, I loved every minute.", api_name="/sentiment")
+    assert (answer["label"], answer["language"]) == ("positive", "en")
+    assert answer["probability"] > 0.9
+    assert client.predict(text="难吃，再也不来了。", api_name="/sentiment")["label"] == "negative"
+
+
+def test_a_list_keeps_its_order(client: Client) -> None:
+    texts = ["Terrible.", "", "很好吃，下次还来！", "<script>alert(1)</script> great!"]
+    rows = client.predict(text=texts, api_name="/sentiment")["results"]
+    assert [row["text"] for row in rows] == texts
+    assert [row["label"] for row in rows] == ["negative", None, "positive", "positive"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"text": ["a"] * 10_001}, "10000"),
+        ({"text": "good", "network": "gpt"}, "one_way"),
+        ({"text": "good", "language": "fr"}, "zh"),
+        ({"text": 7}, "text"),
+    ],
+)
+def test_what_sentiment_cannot_read_is_said_in_both_languages(
+    client: Client, arguments: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(AppError) as raised:
+        client.predict(**arguments, api_name="/sentiment")
+    assert told in str(raised.value)
+    assert any("一" <= c <= "鿿" for c in str(raised.value))

@@ -43,7 +43,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def opened(page: Page, address: str, drawing: str = WRITER) -> Page:
-    page.goto(address)
+    page.goto(address if "?" in address else f"{address}/?tab=many_to_many")
     expect(page.locator(f"{drawing} .drawing[data-state=done]")).to_be_attached(timeout=60_000)
     return page
 
@@ -186,7 +186,7 @@ def normalised(typed: str) -> str:
 def test_an_error_is_a_sentence_and_the_drawing_stays(
     page: Page, url: str, language: str, typed: str, sentence: str
 ) -> None:
-    opened(page, f"{url}/?lang={language}")
+    opened(page, f"{url}/?tab=many_to_many&lang={language}")
     page.locator("#many_to_many-network input[value=shakespeare]").check()
     stood = text(page)
     page.locator("#many_to_many-text textarea").fill(typed)

@@ -63,10 +63,11 @@ def made_up(kinds: str, tokens: list[str], layers: int = 2, units: int = 64) -> 
     return steps
 
 
-def draw(page: Page, pattern: str, steps: list[Step]) -> None:
+def draw(page: Page, pattern: str, steps: list[Step], directions: int = 1) -> None:
     """Put the drawing alone on an empty page and hand the steps to it."""
-    layers, units = steps[0].state.shape
-    header = {"run": "1", "demo": "x", "pattern": pattern, "cell": "gru", "layers": layers, "sizes": [8, units, 30]}
+    lanes, units = steps[0].state.shape
+    header = {"run": "1", "demo": "x", "pattern": pattern, "cell": "gru", "sizes": [8, units, 30]}
+    header |= {"layers": lanes // directions, "directions": directions, "names": {"a": "verdict.positive"}}
     page.set_content("<!doctype html><title>drawing</title><div class=unrolled></div>")
     page.add_style_tag(content=(HERE / "unrolled.css").read_text("utf-8"))
     page.add_script_tag(content=(HERE / "unrolled.js").read_text("utf-8"))
@@ -101,7 +102,7 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
     context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(60_000)
-    page.goto(url)
+    page.goto(f"{url}/?tab=many_to_many")
     expect(page.locator("#many_to_many-drawing .drawing[data-state=done]")).to_be_attached(timeout=60_000)
     expect(page.locator(SELECTED)).to_be_attached()
     yield page
@@ -122,6 +123,43 @@ def test_columns_have_the_shape_of_the_pattern(wide: Page, pattern: str, kinds: 
     assert re.fullmatch(pattern, drawn)
     fed = columns.evaluate_all("nodes => nodes.map((node) => node.querySelectorAll('.fed-back').length)")
     assert [n > 0 for n in fed] == [step.fed is not None for step in steps]
+
+
+def test_both_directions_meet_at_the_output(wide: Page) -> None:
+    draw(wide, "R*B", made_up("RRRB", ["x"]), directions=2)
+    last = wide.locator(".skin.last")
+    expect(last).to_have_count(2)
+    ticks = last.evaluate_all("nodes => nodes.map((node) => node.closest('.column').dataset.t)")
+    assert sorted(ticks) == ["0", "3"]
+    heights = last.evaluate_all("nodes => nodes.map((node) => Number(node.getAttribute('y')))")
+    assert heights[ticks.index("0")] < heights[ticks.index("3")]
+    assert wide.locator(".column .zero").evaluate_all("nodes => nodes.length") == 2
+    names = wide.locator(".column[data-t='1'] .weight").all_text_contents()
+    assert sorted(names) == sorted(["U→", "U←", "W→", "W←"])
+    expect(wide.locator(".column[data-t='3'] .weight", has_text="V")).to_have_count(1)
+    expect(wide.locator(".shapes")).to_contain_text("(1, 4, 128)")
+    expect(wide.locator(".shapes")).to_contain_text("(2, 1, 64)")
+    expect(wide.locator(".layers button")).to_have_text(
+        [words("en")["unrolled.forward"], words("en")["unrolled.backward"]]
+    )
+    wide.locator(".layers button").last.click()
+    expect(wide.locator(".equation").first).to_contain_text("h2(1, 64)")
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_one_word_read_in_both_directions(wide: Page, layers: int) -> None:
+    draw(wide, "R*B", made_up("B", ["x"], layers=2 * layers), directions=2)
+    expect(wide.locator(".column")).to_have_count(1)
+    expect(wide.locator(".skin.last")).to_have_count(2)
+    expect(wide.locator(".column .zero")).to_have_count(2 * layers)
+
+
+def test_what_is_written_can_have_a_name_in_the_visitors_language(wide: Page) -> None:
+    draw(wide, "R*B", made_up("RB", ["b", "a"]))
+    wide.evaluate("view.select(1)")
+    expect(wide.locator(".column[data-t='1']")).to_have_attribute(
+        "aria-label", re.compile(words("en")["verdict.positive"])
+    )
 
 
 def test_hostile_text_is_drawn_as_typed_and_never_runs(wide: Page) -> None:
@@ -210,10 +248,12 @@ def test_axe_finds_nothing(browser: Browser, url: str, scheme: str, width: int) 
     size = {"width": width, "height": 800}
     context = browser.new_context(locale="zh-CN", viewport=size, color_scheme=scheme, reduced_motion="reduce")
     page = context.new_page()
-    page.goto(url)
+    page.goto(f"{url}/?tab=many_to_many")
     expect(page.locator(SELECTED)).to_be_attached(timeout=60_000)
     page.locator("#many_to_many-drawing .token[data-role=written]").nth(3).click()
-    expect(page.locator(f"{UNROLLED} .stale")).to_have_count(0)  # the last tick's numbers fade until the new ones are there
+    expect(page.locator(f"{UNROLLED} .stale")).to_have_count(
+        0
+    )  # the last tick's numbers fade until the new ones are there
     page.evaluate(AXE)
     found = page.evaluate("axe.run(document)")
     told = [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in found["violations"]]

@@ -9,12 +9,14 @@ TEMPLATE = '<div class="drawing"></div>'  # the text, and what runs the drawing
 SLOT = '<div class="slot"></div>'  # the unrolled network
 
 
-def script(**constants: Any) -> str:
+def script(view: str, **constants: Any) -> str:
     """The drawing's JavaScript: constants of ours, two views, then the body that feeds them."""
+    constants |= {"VIEW": view}
     given = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
-    return "\n".join(given + [(HERE / name).read_text("utf-8") for name in ("text.js", "unrolled.js", "drawing.js")])
+    parts = [(HERE / name).read_text("utf-8") for name in (f"{view}.js", "unrolled.js", "drawing.js")]
+    return "\n".join([*given, f"const makeView = {view}View;", *parts])
 
 
 def style(view: str) -> str:
-    """The CSS of one view, `text` or `unrolled`."""
+    """The CSS of one view, `text`, `verdict` or `unrolled`."""
     return (HERE / f"{view}.css").read_text("utf-8")

@@ -2,7 +2,8 @@
 // and `trigger`. It reads the trace line by line as it grows and hands the records on to the
 // text, which stands here, and to the unrolled network, which stands in a slot of its own
 // across the whole page. Before it stand the constants WORDS (by language and key) and SLOT
-// (the id of that slot): Gradio loses a component's own properties while its tab is closed.
+// (the id of that slot): Gradio loses a component's own properties while its tab is closed;
+// LIVE, the id of the text box that is read while one types, if there is one; and `makeView`, the drawing of the text that this demo has, with VIEW, its name.
 
 const words = (key, values = {}) => {
   const text = (WORDS[props.lang] ?? WORDS.en)[key] ?? WORDS.en[key] ?? key;
@@ -13,7 +14,7 @@ const stage = element.querySelector(".drawing");
 const parts = Object.fromEntries(
   ["notice", "text", "unrolled"].map((name) => [name, document.createElement("div")]),
 );
-for (const [name, part] of Object.entries(parts)) part.className = name;
+for (const [name, part] of Object.entries(parts)) part.className = name === "text" ? VIEW : name;
 stage.append(parts.notice, parts.text);
 parts.notice.setAttribute("role", "status");
 
@@ -25,7 +26,7 @@ function place() {
 }
 place();
 
-const text = textView(parts.text, {
+const text = makeView(parts.text, {
   words,
   onSelect: (t) => network.select(t),
   onBranch: (written, chosen) => trigger("branch", { inputs: run.inputs, written, chosen }),
@@ -54,13 +55,22 @@ function notice(message, kind) {
   parts.notice.dataset.kind = kind;
 }
 
+// What the visitor should know of his text: unknown characters, what is left unread, doubts.
+function remarks({ unknown, unread, read, hints = [] }) {
+  const characters = unknown.slice(0, 12).map((c) => `“${c}”`).join(" ");
+  return [
+    ...(characters ? [words("drawing.unknown", { characters })] : []),
+    ...(unread ? [words("drawing.unread", { read, unread })] : []),
+    ...hints.map((key) => words(key)),
+  ];
+}
+
 function start(header) {
   run = header;
   waiting = [];
   ended = false;
   stage.dataset.state = "running";
-  const unknown = header.unknown.slice(0, 12).map((c) => `“${c}”`).join(" ");
-  notice(unknown && words("drawing.unknown", { characters: unknown }), "note");
+  notice(remarks(header).join(" "), "note");
   text.reset(header);
   network.reset(header);
 }
@@ -112,6 +122,17 @@ function finish() {
   text.done();
   network.done(true);
 }
+
+// A text that is read while one types, with a short pause: keys, pastes, and composed characters.
+let typing = null;
+function typed(event) {
+  const box = document.getElementById(LIVE);
+  if (event.isComposing || !element.isConnected || !box?.contains(event.target)) return;
+  clearTimeout(typing);
+  typing = setTimeout(() => trigger("typed", {}), 150);
+}
+document.addEventListener("input", typed);
+document.addEventListener("compositionend", typed);
 
 watch("value", read);
 watch("lang", () => {

@@ -7,6 +7,7 @@ characters that markup and templates are made of are escaped: the text is inert 
     step    r read, f fed, w written, p its probability, x chosen by the visitor, s surprise in
             bits, c candidates [[token, probability, chance], …], h the state: L·H bytes in
             base64, layer after layer, where byte b stands for (b - 128) / 127
+            v verdicts, e effects and g pulls: {name: number}; b what stood before the token
     error   {"error": "…"}, and {"end": "…"} as the last line of a run
 """
 
@@ -47,6 +48,11 @@ def step_line(step: Step) -> str:
     record = {k: round(v, 5) if isinstance(v, float) else v for k, v in record.items() if v is not None}
     if step.chosen:
         record["x"] = 1
+    if step.before:
+        record["b"] = step.before
+    for key, values in (("v", step.verdicts), ("e", step.effects), ("g", step.pulls)):
+        if values:
+            record[key] = {name: float(f"{value:.5g}") for name, value in values.items()}
     if step.candidates:
         record["c"] = [[c.token, round(c.probability, 5), round(c.chance, 5)] for c in step.candidates]
     if step.state is not None:

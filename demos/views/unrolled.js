@@ -59,7 +59,7 @@ function unrolled(root, { words, onSelect, onFollow, inspect }) {
 
   function reset(header) {
     Object.assign(state, { header, steps: [], kinds: "", selected: -1, mode: "live", ended: false, layer: 0 });
-    state.memory.reset(header.layers * header.sizes[1]);
+    state.memory.reset(unrolledLanes(header).length * header.sizes[1]);
     state.lookups.clear();
     unfollow();
     relabel();
@@ -296,6 +296,34 @@ function unrolledNumber(value, digits = 3) {
   return value.toFixed(digits).replace("-", "−");
 }
 
+// The rows of a state, from below: the layers that read forwards, then those that read backwards.
+function unrolledLanes({ layers, directions = 1 }) {
+  return Array.from({ length: layers * directions }, (_, row) => ({ row, layer: row % layers, backwards: row >= layers }));
+}
+
+function unrolledLaneName({ state, words }, { layer, backwards }) {
+  const { layers, directions } = state.header;
+  const way = directions > 1 ? words(backwards ? "unrolled.backward" : "unrolled.forward") : "";
+  const number = layers > 1 ? words("unrolled.layer", { layer: layer + 1 }) : "";
+  return [way, number].filter(Boolean).join(", ");
+}
+
+// The name of a row also where there is only one.
+function unrolledLaneOf(model, row) {
+  return unrolledLaneName(model, unrolledLanes(model.state.header)[row]) || model.words("unrolled.layer", { layer: 1 });
+}
+
+// Against the text, the state comes from the tick behind.
+function unrolledTurned(formula, { backwards }) {
+  return backwards ? formula.replaceAll("{t-1}", "{t+1}") : formula;
+}
+
+// What is written may have a name in the visitor's language.
+function unrolledNamed({ state, words }, token) {
+  const key = state.header.names?.[token];
+  return key ? words(key) : unrolledToken(token);
+}
+
 function unrolledSpecial(text) {
   return text.length > 2 && text.startsWith("[") && text.endsWith("]");
 }
@@ -314,7 +342,8 @@ function unrolledToken(text) {
 }
 
 // What a tick does, as a sentence.
-function unrolledSentence({ state, words }, t) {
+function unrolledSentence(model, t) {
+  const { state, words } = model;
   const step = state.steps[t];
   if (!step) return "";
   const values = {
@@ -322,7 +351,7 @@ function unrolledSentence({ state, words }, t) {
     total: state.steps.length,
     read: unrolledToken(step.r ?? ""),
     fed: unrolledToken(step.f ?? ""),
-    written: unrolledToken(step.w ?? ""),
+    written: unrolledNamed(model, step.w ?? ""),
     probability: step.p === undefined ? "" : unrolledPercent(step.p),
   };
   const kind = state.kinds[t] === "W" && state.steps[t - 1]?.w === undefined ? "start" : state.kinds[t];
@@ -498,18 +527,20 @@ function unrolledLegend(parent, { state, words }) {
 // Where everything stands in a column, from the top: output, states, input, a unit's line, time.
 function unrolledGeometry({ header }, { width, followed, pictures }) {
   const units = Math.min(UNROLLED_STRIP, header.sizes[1]);
-  const pitch = [8, 5][header.layers - 1] ?? 3;
+  const lanes = unrolledLanes(header);
+  const pitch = [8, 5][lanes.length - 1] ?? 3;
   const strip = units * pitch;
   const chip = { height: 38, width: Math.min(width - 22, Math.max(46, width - 34)) };
   const output = 34;
-  const first = output + chip.height + 38; // the top layer's upper edge
-  const layerTop = Array.from({ length: header.layers }, (_, l) => first + (header.layers - 1 - l) * (strip + 36));
+  const join = output + chip.height + 26; // where both directions meet
+  const first = output + chip.height + (header.directions > 1 ? 52 : 38); // the top layer's upper edge
+  const layerTop = lanes.map(({ row }) => first + (lanes.length - 1 - row) * (strip + 36));
   const input = layerTop[0] + strip + 38;
   const inputHeight = pictures ? 68 : chip.height;
   const surprise = input + inputHeight + 17;
   const lane = surprise + 16;
   const axis = followed ? lane + 78 : surprise + 13;
-  return { width, units, pitch, strip, chip, output, layerTop, input, inputHeight, surprise, lane, axis, height: axis + 26, state: 38 };
+  return { width, units, pitch, strip, chip, output, join, lanes, layerTop, input, inputHeight, surprise, lane, axis, height: axis + 26, state: 38 };
 }
 
 // Only what is in view stands in the page, and the selected column, for those who cannot see it.
@@ -552,7 +583,7 @@ function unrolledColumns(parent, model) {
   function grow(records) {
     const before = [longest, pictures].join();
     for (const { r, f, w, img } of records) {
-      for (const token of [r, f, w]) if (token) longest = Math.max(longest, unrolledExtent(unrolledToken(token)));
+      for (const token of [r, f, w]) if (token) longest = Math.max(longest, unrolledExtent(unrolledNamed(model, token)));
       pictures ||= Boolean(img);
     }
     if (before !== [longest, pictures].join()) repaint();
@@ -578,11 +609,11 @@ function unrolledColumns(parent, model) {
   // The names of the rows, beside what moves.
   function labels() {
     gutter.replaceChildren();
-    const { chip, output, layerTop, strip, input, inputHeight, lane } = geometry;
+    const { chip, output, lanes, layerTop, strip, input, inputHeight, lane } = geometry;
     label(output + chip.height / 2, "y_t", words("unrolled.row.output"));
-    layerTop.forEach((top, layer) => {
-      const name = state.header.layers > 1 ? words("unrolled.layer", { layer: layer + 1 }) : words("unrolled.row.state");
-      label(top + strip / 2, "h_t", name);
+    lanes.forEach((one) => {
+      const name = unrolledLaneName(model, one) || words("unrolled.row.state");
+      label(layerTop[one.row] + strip / 2, "h_t", name);
     });
     label(input + inputHeight / 2, "x_t", words("unrolled.row.input"));
     if (state.followed) label(lane + 34, `h_{t,${state.followed.unit}}`, words("unrolled.unit", { unit: state.followed.unit }));
@@ -596,7 +627,8 @@ function unrolledColumns(parent, model) {
 
   function draw() {
     if (!geometry) repaint();
-    tape.style.width = `${LEFT + state.steps.length * geometry.width + 12}px`;
+    const behind = state.header.directions > 1 ? LEFT : 12; // where the other direction begins
+    tape.style.width = `${LEFT + state.steps.length * geometry.width + behind}px`;
     if (shown !== state.selected) bring(state.selected);
     fill();
   }
@@ -660,7 +692,7 @@ function unrolledColumns(parent, model) {
 // A text's width in letters; Chinese characters and pictographs are twice as wide.
 function unrolledExtent(text) {
   const wide = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]|\p{Extended_Pictographic}/u;
-  return unrolledCharacters(text).reduce((sum, character) => sum + (wide.test(character) ? 1.8 : 1), 0);
+  return unrolledCharacters(text).reduce((sum, character) => sum + (wide.test(character) ? 2 : 1), 0);
 }
 
 function unrolledCharacters(text) {
@@ -668,18 +700,20 @@ function unrolledCharacters(text) {
 }
 
 // One tick, from its own middle: x runs from 0 to the column's width.
-function unrolledColumn(svg, { state, scale }, geometry, t) {
+function unrolledColumn(svg, model, geometry, t) {
+  const { state, scale } = model;
   const step = state.steps[t];
-  const { width, units, pitch, strip, chip, output, layerTop, input, inputHeight } = geometry;
+  const { width, units, pitch, strip, chip, output, join, lanes, layerTop, input, inputHeight } = geometry;
   const middle = width / 2;
   const edge = geometry.state / 2; // from the middle to the side of a strip
-  const layers = state.header.layers;
-  const index = (l) => (layers > 1 ? "₁₂₃₄₅₆₇₈₉"[l] ?? "" : "");
+  const { layers, directions = 1 } = state.header;
+  const index = ({ layer, backwards }) => (layers > 1 ? "₁₂₃₄₅₆₇₈₉"[layer] ?? "" : "") + (directions > 1 ? (backwards ? "←" : "→") : "");
 
   unrolledNode("rect", { class: "wash", x: 1, y: 2, width: width - 2, height: geometry.height - 4, rx: 8 }, svg);
   if (step.f !== undefined && state.steps[t - 1]?.w !== undefined) feedback();
-  for (let l = 0; l < layers; l++) (across(l), states(l));
-  for (let l = 0; l < layers; l++) up(l);
+  for (const lane of lanes) (across(lane), states(lane));
+  lanes.forEach(up);
+  if (directions > 1) meet();
   if (step.r !== undefined) chipOf("read", step.r, input, inputHeight, step.img);
   else if (step.f !== undefined) chipOf("fed", step.f, input, inputHeight);
   if (step.w !== undefined) written();
@@ -688,39 +722,66 @@ function unrolledColumn(svg, { state, scale }, geometry, t) {
   time();
 
   function arrow(name, x1, y1, x2, y2) {
-    const head = x1 === x2 ? `M${x2 - 3.5} ${y2 + 6}L${x2} ${y2}L${x2 + 3.5} ${y2 + 6}` : `M${x2 - 6} ${y2 - 3.5}L${x2} ${y2}L${x2 - 6} ${y2 + 3.5}`;
+    const back = x1 < x2 ? -6 : 6;
+    const head = x1 === x2 ? `M${x2 - 3.5} ${y2 + 6}L${x2} ${y2}L${x2 + 3.5} ${y2 + 6}` : `M${x2 + back} ${y2 - 3.5}L${x2} ${y2}L${x2 + back} ${y2 + 3.5}`;
     unrolledNode("path", { class: "arrow", d: `M${x1} ${y1}L${x2} ${y2}${head}` }, svg);
-    const [x, y] = x1 === x2 ? [x1 + 7, (y1 + y2) / 2 + 4] : [Math.min(x1, x2), y1 - 7];
+    const [x, y] = x1 === x2 ? [x1 + 7, (y1 + y2) / 2 + 4] : [x1 < x2 ? x1 : x2 + 9, y1 - 7];
     unrolledNode("text", { class: "weight", x, y }, svg, name);
   }
 
-  // W: from the state of the tick before. Before the first tick it is 0.
-  function across(l) {
-    const y = layerTop[l] + strip / 2;
-    const from = t ? edge - middle + 3 : -22;
-    if (!t) unrolledNode("text", { class: "zero", x: from - 5, y: y + 5 }, svg, "0");
-    arrow(`W${index(l)}`, from, y, middle - edge - 3, y);
+  // W: from the state of the tick before; against the text, of the one behind. Before the first it is 0.
+  function across(lane) {
+    const y = layerTop[lane.row] + strip / 2;
+    const side = lane.backwards ? -1 : 1;
+    const begins = lane.backwards ? step.w !== undefined : t === 0;
+    const from = middle + side * (begins ? -22 - middle : edge + 3 - width);
+    if (begins) unrolledNode("text", { class: "zero", x: from - 5 * side, y: y + 5 }, svg, "0");
+    arrow(`W${index(lane)}`, from, y, middle - side * (edge + 3), y);
   }
 
   // U: from the input or the layer below. V: to the output, where one is written.
-  function up(l) {
-    const below = l ? layerTop[l - 1] : input;
-    arrow(`U${index(l)}`, middle, below - 4, middle, layerTop[l] + strip + 4);
-    const top = l === layers - 1;
-    if (top && step.w !== undefined) arrow("V", middle, layerTop[l] - 4, middle, output + chip.height + 4);
+  function up(lane) {
+    const bottom = layerTop[lane.row] + strip + 4;
+    if (lane.row && !lane.layer) return beside(lane, bottom);
+    const below = lane.layer ? layerTop[lane.row - 1] : input;
+    arrow(`U${index(lane)}`, middle, below - 4, middle, bottom);
+    const top = lane.row === layers - 1 && directions === 1;
+    if (top && step.w !== undefined) arrow("V", middle, layerTop[lane.row] - 4, middle, output + chip.height + 4);
   }
 
-  function states(l) {
+  // The input reaches the layer that reads backwards past those that read forwards.
+  function beside(lane, bottom) {
+    const x = middle - edge - 9;
+    unrolledNode("path", { class: "arrow", d: `M${x} ${input - 4}V${bottom + 9}Q${x} ${bottom + 6} ${x + 4} ${bottom + 6}H${middle - 4}` }, svg);
+    arrow(`U${index(lane)}`, middle, bottom + 8, middle, bottom);
+  }
+
+  // Both last states meet at the output: the first column's from the right, the last column's from the left.
+  function meet() {
+    const last = step.w !== undefined;
+    const behind = lanes.length - 1;
+    const start = t === 0 ? `M${middle} ${layerTop[behind] - 4}V${join}` : `M0 ${join}`;
+    if (!last || t > 0) unrolledNode("path", { class: "meet", d: `${start}H${last ? middle : width}` }, svg);
+    if (!last) return;
+    if (t === 0) unrolledNode("path", { class: "meet", d: start }, svg);
+    const x = middle + edge + 9;
+    const ahead = layerTop[layers - 1];
+    unrolledNode("path", { class: "meet", d: `M${middle} ${ahead - 4}V${ahead - 12}H${x}V${join}H${middle}` }, svg);
+    arrow("V", middle, join, middle, output + chip.height + 4);
+  }
+
+  function states({ row, layer, backwards }) {
     const size = state.header.sizes[1];
     const bytes = state.memory.row(t);
     const cells = unrolledNode("g", { class: "state" }, svg);
     for (let i = 0; i < units; i++) {
       // The top-most cell is the first of the units that are shown.
       const unit = Math.floor((i * size) / units);
-      const place = { x: middle - edge, y: layerTop[l] + i * pitch, width: 2 * edge, height: pitch };
-      unrolledNode("rect", { ...place, fill: scale.css[bytes[l * size + unit]] }, cells);
+      const place = { x: middle - edge, y: layerTop[row] + i * pitch, width: 2 * edge, height: pitch };
+      unrolledNode("rect", { ...place, fill: scale.css[bytes[row * size + unit]] }, cells);
     }
-    unrolledNode("rect", { class: "skin", x: middle - edge, y: layerTop[l], width: 2 * edge, height: strip, rx: 4 }, cells);
+    const decides = directions > 1 && layer === layers - 1 && (backwards ? t === 0 : step.w !== undefined);
+    unrolledNode("rect", { class: decides ? "skin last" : "skin", x: middle - edge, y: layerTop[row], width: 2 * edge, height: strip, rx: 4 }, cells);
   }
 
   function chipOf(role, token, y, height, img) {
@@ -729,7 +790,7 @@ function unrolledColumn(svg, { state, scale }, geometry, t) {
     unrolledNode("rect", { class: `chip ${role}${special}`, ...box }, svg);
     if (/^data:image\/(png|jpeg|webp|gif);base64,/.test(img ?? "")) {
       unrolledNode("image", { x: box.x + 3, y: y + 3, width: box.width - 6, height: height - 6, preserveAspectRatio: "xMidYMid slice", href: img }, svg);
-    } else unrolledLetters(svg, `${role}${special}`, unrolledToken(token), box);
+    } else unrolledLetters(svg, `${role}${special}`, role === "written" ? unrolledNamed(model, token) : unrolledToken(token), box);
   }
 
   function written() {
@@ -897,7 +958,7 @@ function unrolledCandidates(parent, model) {
   function row(list, step, [token, probability, chance]) {
     const here = token === step.w;
     const item = unrolledNode("li", { class: "bar", "data-token": token, "data-probability": probability, "data-written": here }, list);
-    unrolledNode("span", { class: unrolledSpecial(token) ? "what special" : "what" }, item, unrolledToken(token));
+    unrolledNode("span", { class: unrolledSpecial(token) ? "what special" : "what" }, item, unrolledNamed(model, token));
     const bar = unrolledNode("span", { class: "level", "aria-hidden": "true" }, item);
     bar.style.setProperty("--p", Math.min(1, probability));
     bar.style.setProperty("--q", Math.min(1, chance ?? 0));
@@ -937,7 +998,7 @@ function unrolledHeat(parent, model) {
   function build(extra) {
     body.replaceChildren();
     maps = [];
-    for (let layer = state.header.layers - 1; layer >= 0; layer--) {
+    for (let layer = unrolledLanes(state.header).length - 1; layer >= 0; layer--) {
       const row = unrolledNode("div", { class: "layer" }, body);
       maps.push(map(row, layer, "h"));
       const others = unrolledNode("div", { class: "gates", hidden: !extra.length }, row);
@@ -1000,8 +1061,9 @@ function unrolledHeat(parent, model) {
 
   function say({ layer, name, caption, cells }) {
     caption.replaceChildren();
-    const values = { layer: layer + 1, name: words(`unrolled.map.${name}`), units: size() };
-    if (name === "h" && state.header.layers > 1) unrolledNode("b", {}, caption, words("unrolled.layer", values));
+    const values = { lane: unrolledLaneOf(model, layer), name: words(`unrolled.map.${name}`), units: size() };
+    const lane = unrolledLaneName(model, unrolledLanes(state.header)[layer]);
+    if (name === "h" && lane) unrolledNode("b", {}, caption, lane);
     caption.append(unrolledFormula(symbol(name), state.selected));
     unrolledNode("span", { class: "subdued" }, caption, values.name);
     cells.setAttribute("aria-label", words(name === "h" ? "unrolled.map_slider" : "unrolled.map_image", values));
@@ -1071,7 +1133,7 @@ function unrolledHeat(parent, model) {
     if (!state.header) return;
     const where = pointed ?? state.followed;
     if (!where) return void unrolledNode("span", { class: "subdued" }, readout, words("unrolled.hint_heat"));
-    const name = words("unrolled.where", { layer: where.layer + 1, unit: where.unit });
+    const name = words("unrolled.where", { lane: unrolledLaneOf(model, where.layer), unit: where.unit });
     unrolledNode("b", {}, readout, name);
     const here = maps.filter((made) => made.layer === where.layer && made.bytes);
     for (const made of here) {
@@ -1114,7 +1176,8 @@ function unrolledFormula(text, t = null, shapes = null, layer = 0) {
 
   function index(sub) {
     if (t === null || !sub.startsWith("t")) return sub.replace("-", "−");
-    return sub === "t-1" ? String(t) : sub.replace("t", String(t + 1));
+    const moved = { "t-1": t, "t+1": t + 2 }[sub];
+    return moved === undefined ? sub.replace("t", String(t + 1)) : String(moved);
   }
 }
 
@@ -1131,32 +1194,35 @@ function unrolledCell(cell) {
   return lines[cell] ?? [];
 }
 
-function unrolledEquations(parent, { state, words, act }) {
+function unrolledEquations(parent, model) {
+  const { state, words, act } = model;
   const { title, body } = unrolledPanel(parent, "equations");
   const tabs = unrolledNode("div", { class: "layers", role: "group" }, body);
   const lines = unrolledNode("div", { class: "lines" }, body);
+  const whole = unrolledNode("p", { class: "shapes" }, body);
   const hint = unrolledNode("p", { class: "hint" }, body);
   let drawn = "";
 
   function relabel() {
     drawn = "";
     if (!state.header) return;
-    const { layers } = state.header;
+    const lanes = unrolledLanes(state.header);
     title.textContent = words("unrolled.title.equations", { cell: state.header.cell.toUpperCase() });
     hint.textContent = words("unrolled.hint_equations");
     tabs.setAttribute("aria-label", words("unrolled.choose_layer"));
-    tabs.hidden = layers < 2;
+    tabs.hidden = lanes.length < 2;
     tabs.replaceChildren();
-    for (let layer = 0; layer < layers; layer++) {
-      const tab = unrolledNode("button", { type: "button" }, tabs, words("unrolled.layer", { layer: layer + 1 }));
-      tab.addEventListener("click", () => act.showLayer(layer));
-    }
+    lanes.forEach((lane) => {
+      const tab = unrolledNode("button", { type: "button" }, tabs, unrolledLaneName(model, lane));
+      tab.addEventListener("click", () => act.showLayer(lane.row));
+    });
   }
 
   function shapes(letter) {
     const [input, hidden, output] = state.header.sizes;
-    const from = state.layer ? hidden : input;
-    const all = { x: [1, from], U: [from, hidden], W: [hidden, hidden], V: [hidden, output], y: [1, output] };
+    const from = unrolledLanes(state.header)[state.layer].layer ? hidden : input;
+    const joined = hidden * (state.header.directions ?? 1);
+    const all = { x: [1, from], U: [from, hidden], W: [hidden, hidden], V: [joined, output], y: [1, output] };
     if (letter === "b") return `(${hidden})`;
     return `(${(all[letter] ?? [1, hidden]).join(", ")})`;
   }
@@ -1167,11 +1233,22 @@ function unrolledEquations(parent, { state, words, act }) {
     drawn = wanted;
     [...tabs.children].forEach((tab, layer) => tab.setAttribute("aria-pressed", layer === state.layer));
     lines.replaceChildren();
-    const top = state.layer === state.header.layers - 1;
-    const equations = unrolledCell(state.header.cell).concat(top ? ["y_t = softmax( h_t V )"] : []);
+    const { cell, layers, directions = 1 } = state.header;
+    const lane = unrolledLanes(state.header)[state.layer];
+    const out = directions > 1 ? "y = softmax( [ →h_{T} ; ←h_{1} ] V )" : "y_t = softmax( h_t V )";
+    const equations = unrolledCell(cell).concat(lane.layer === layers - 1 ? [out] : []);
     equations.forEach((text) => {
-      unrolledNode("p", { class: "equation" }, lines).append(unrolledFormula(text, state.selected, shapes, state.layer));
+      const formula = unrolledFormula(unrolledTurned(text, lane), state.selected, shapes, lane.layer);
+      unrolledNode("p", { class: "equation" }, lines).append(formula);
     });
+    whole.textContent = directions > 1 ? together() : "";
+  }
+
+  // The shapes of nn.LSTM(bidirectional=True, batch_first=True).
+  function together() {
+    const { layers, sizes } = state.header;
+    const ticks = state.steps.length;
+    return `output (1, T, 2·H) = (1, ${ticks}, ${2 * sizes[1]})   hₙ (${2 * layers}, 1, H) = (${2 * layers}, 1, ${sizes[1]})`;
   }
 
   return { relabel, draw };
@@ -1179,7 +1256,8 @@ function unrolledEquations(parent, { state, words, act }) {
 
 // ---- one unit, by hand --------------------------------------------------------------------
 
-function unrolledUnit(parent, { state, words, act }) {
+function unrolledUnit(parent, model) {
+  const { state, words, act } = model;
   const { panel, title, body } = unrolledPanel(parent, "unit");
   const NAMES = { input: "i", forget: "f", output: "o", candidate: "g", reset: "r", update: "u" };
   let drawn = null;
@@ -1187,6 +1265,8 @@ function unrolledUnit(parent, { state, words, act }) {
   const letter = (name) => (name === "candidate" && state.header.cell === "gru" ? "n" : NAMES[name] ?? "h");
   const squash = (name) => (["candidate", "h", "state"].includes(name) ? "tanh" : "σ");
   const known = (...values) => values.every((value) => Number.isFinite(value));
+
+  const laneOf = ({ layer }) => unrolledLanes(state.header)[layer];
 
   function relabel() {
     drawn = null;
@@ -1200,7 +1280,7 @@ function unrolledUnit(parent, { state, words, act }) {
     const wanted = `${unrolledKey(selected, followed)}/${Boolean(answer)}/${followed.values.length > selected}`;
     if (wanted === drawn) return;
     drawn = wanted;
-    title.textContent = words("unrolled.title.unit", { layer: followed.layer + 1, unit: followed.unit, tick: selected + 1 });
+    title.textContent = words("unrolled.title.unit", { lane: unrolledLaneOf(model, followed.layer), unit: followed.unit, tick: selected + 1 });
     body.replaceChildren();
     value(followed, answer);
     if (answer?.sums) table(answer);
@@ -1219,7 +1299,7 @@ function unrolledUnit(parent, { state, words, act }) {
 
   function equation([text, result]) {
     const line = unrolledNode("p", { class: "equation" }, body);
-    line.append(unrolledFormula(text, state.selected));
+    line.append(unrolledFormula(unrolledTurned(text, laneOf(state.followed)), state.selected));
     if (result !== undefined) unrolledNode("b", { class: "result" }, line, ` = ${unrolledNumber(result)}`);
   }
 
@@ -1271,6 +1351,8 @@ function unrolledIndicators(tokens) {
   const opening = /^["“‘「『《(（\[【]$/;
   const closing = /^["”’」』》)）\]】]$/;
   const mark = /^[\s\p{P}]+$/u;
+  const words = tokens.some((token) => token.length > 1 && !unrolledSpecial(token));
+  if (words) return unrolledWordIndicators(tokens);
   const series = { line: [], quote: [], newline: [], word: [] };
   let [line, word, depth] = [0, 0, 0];
   for (const token of tokens) {
@@ -1285,6 +1367,21 @@ function unrolledIndicators(tokens) {
     series.newline.push(token === "\n" ? 1 : 0);
     series.word.push(word);
   }
+  return series;
+}
+
+function unrolledWordIndicators(tokens) {
+  const negation = /^(not?|never|hardly|nothing|without|neither|nor|不|没|没有|无|别|非|毫无|从不|并不)$/i;
+  const contrast = /^(but|however|although|though|yet|但|但是|不过|可是|可惜|虽然|却)$/i;
+  const series = { text: [], negation: [], contrast: [] };
+  let [near, after] = [0, 0];
+  tokens.forEach((token, t) => {
+    near = negation.test(token) ? 4 : Math.max(0, near - 1); // the few words that it turns
+    after = contrast.test(token) ? 1 : after;
+    series.text.push(t);
+    series.negation.push(Math.min(near, 1));
+    series.contrast.push(after);
+  });
   return series;
 }
 
@@ -1314,7 +1411,8 @@ function unrolledBest(memory, units, series) {
   return best;
 }
 
-function unrolledFinder(parent, { state, words, act }) {
+function unrolledFinder(parent, model) {
+  const { state, words, act } = model;
   const { title, body } = unrolledPanel(parent, "finder");
   const LEAST = 20; // ticks below which any two series agree
   const CLEAR = 0.5; // |r| from which a unit is named
@@ -1327,7 +1425,7 @@ function unrolledFinder(parent, { state, words, act }) {
   start.addEventListener("click", () => (find(), tell()));
 
   function find() {
-    const units = state.header.layers * state.header.sizes[1];
+    const units = unrolledLanes(state.header).length * state.header.sizes[1];
     const tokens = state.steps.map((step) => step.r ?? step.f ?? "");
     found = { ticks: tokens.length, units, results: [] };
     if (tokens.length < LEAST) return;
@@ -1351,7 +1449,7 @@ function unrolledFinder(parent, { state, words, act }) {
     const r = unrolledNumber(best.r, 2);
     if (Math.abs(best.r) < CLEAR) return void unrolledNode("span", { class: "subdued" }, row, words("unrolled.find_unclear", { r }));
     const [layer, unit] = [Math.floor(best.index / state.header.sizes[1]), best.index % state.header.sizes[1]];
-    const go = unrolledNode("button", { type: "button", class: "plain" }, row, words("unrolled.find_unit", { layer: layer + 1, unit, r }));
+    const go = unrolledNode("button", { type: "button", class: "plain" }, row, words("unrolled.find_unit", { lane: unrolledLaneOf(model, layer), unit, r }));
     go.addEventListener("click", () => act.follow(layer, unit));
     go.dataset.unit = `${layer}/${unit}`;
   }
@@ -1456,7 +1554,7 @@ function unrolledCsv({ steps, kinds }) {
 // The steps with their states as numbers, layer by layer.
 function unrolledJson({ header, steps, kinds, memory }) {
   const size = header.sizes[1];
-  const layers = (t) => Array.from({ length: header.layers }, (_, l) => {
+  const layers = (t) => Array.from({ length: unrolledLanes(header).length }, (_, l) => {
     return Array.from(memory.row(t).subarray(l * size, (l + 1) * size), (byte) => Number(unrolledValue(byte).toFixed(3)));
   });
   const ticks = steps.map(({ r, f, w, p, s, x, c }, t) => {

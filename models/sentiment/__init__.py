@@ -1,0 +1,1 @@
+"""Sentiment of a sentence: recurrent networks that read it word by word."""

