@@ -259,7 +259,10 @@ class Page:
         yield [stored(self.demo, number), *(gr.update(value=values[n]) for n in self.controls)]
 
     def fitting(self, given: dict[str, Any], lang: str) -> dict[str, Any]:
-        """An example for what a link leaves open, the opening one if that fits; none if none does."""
+        """Where a text is read as one types, an example for what a link leaves open, the opening one if
+        that fits. Elsewhere an open text is empty: the network may begin by itself."""
+        if not any(i.live and i.kind == "text" for i in self.demo.inputs):
+            return {}
         examples = [self.demo.examples[self.demo.opening[lang]], *self.demo.examples]
         fits = (dict(e) for e in examples if all(e.get(n, v) == v for n, v in given.items()))
         return next(fits, {})

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import app
 import models
 from demos import aligned, discover, many_to_many
 from demos.base import Demo, InputError, Step
@@ -407,3 +409,12 @@ def test_the_parts_of_a_sum_add_up(network: str) -> None:
 
 def test_every_cell_is_tried_here() -> None:
     assert {models.load(f"charlm/{book}").config["cell"] for book in BOOKS} == set(CELLS)
+
+
+def test_what_a_link_leaves_open() -> None:
+    def fitting(name: str, given: dict[str, Any]) -> dict[str, Any]:
+        return app.Page.fitting(SimpleNamespace(demo=DEMOS[name]), given, "en")
+
+    assert fitting("many_to_one", {"change": "typed"})["text"]
+    assert fitting("many_to_one", {"text": "My own."}) == {}
+    assert fitting("many_to_many", {"network": "tang", "acrostic": "循环网络", "seed": 7.0}) == {}

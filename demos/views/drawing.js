@@ -3,7 +3,8 @@
 // text, which stands here, and to the unrolled network, which stands in a slot of its own
 // across the whole page. Before it stand the constants WORDS (by language and key) and SLOT
 // (the id of that slot): Gradio loses a component's own properties while its tab is closed;
-// LIVE, the id of the text box that is read while one types, if there is one; and `makeView`, the drawing of the text that this demo has, with VIEW, its name.
+// LIVE, the id of the text box that is read while one types, if there is one; and `makeView`, the
+// drawing of the text that this demo has, with VIEW, its name.
 
 const words = (key, values = {}) => {
   const text = (WORDS[props.lang] ?? WORDS.en)[key] ?? WORDS.en[key] ?? key;
