@@ -140,7 +140,7 @@ def test_both_directions_meet_at_the_output(wide: Page) -> None:
     expect(wide.locator(".shapes")).to_contain_text("(1, 4, 128)")
     expect(wide.locator(".shapes")).to_contain_text("(2, 1, 64)")
     expect(wide.locator(".layers button")).to_have_text(
-        [words("en")["unrolled.forward"], words("en")["unrolled.backward"]]
+        [words("en")["unrolled.lane.forward"], words("en")["unrolled.lane.backward"]]
     )
     wide.locator(".layers button").last.click()
     expect(wide.locator(".equation").first).to_contain_text("h2(1, 64)")

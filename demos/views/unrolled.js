@@ -303,7 +303,7 @@ function unrolledLanes({ layers, directions = 1 }) {
 
 function unrolledLaneName({ state, words }, { layer, backwards }) {
   const { layers, directions } = state.header;
-  const way = directions > 1 ? words(backwards ? "unrolled.backward" : "unrolled.forward") : "";
+  const way = directions > 1 ? words(`unrolled.lane.${backwards ? "backward" : "forward"}`) : "";
   const number = layers > 1 ? words("unrolled.layer", { layer: layer + 1 }) : "";
   return [way, number].filter(Boolean).join(", ");
 }
