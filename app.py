@@ -5,28 +5,34 @@ drawn comes from the steps that it yields.
 """
 
 import functools
+import inspect
 import itertools
 import json
+import math
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pandas
+import segno
 
-from demos import discover, listing
+from demos import discover, foundations, listing, photos
 from demos.base import Demo, Input, InputError, around
 from demos.examples import stored
 from demos.text import LANGUAGES, say, words
-from demos.views import SLOT, TEMPLATE, script, style
+from demos.tours import Tour, all_tours
+from demos.views import SLOT, TEMPLATE, page_script, script, style
 from demos.views.trace import line, lines, tick_record
 from models import NetworkError
 
 FRAME = 0.04  # seconds between two updates of the page
 LIMIT = 8  # runs at once; they share the cores
+SEPARATOR = "\x1f"  # between the tokens of a list in a link
 SHOWN_TEXT = 300  # characters of a text in the table of many
 QUEUE = 64  # visitors that may wait
 SANS = ("system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
@@ -46,11 +52,17 @@ CHOOSE_LANGUAGE = """(shown) => {
   const asked = new URLSearchParams(location.search).get('lang') ?? localStorage.getItem('gallery.lang');
   const lang = asked ?? (navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
   document.documentElement.lang = lang.startsWith('zh') ? 'zh-CN' : 'en';
+  document.body.classList.toggle('presenting', new URLSearchParams(location.search).get('present') === '1');
   return [document.documentElement.lang];
 }"""
 KEEP_LANGUAGE = """(lang) => {
   localStorage.setItem('gallery.lang', lang);
   document.documentElement.lang = lang;
+  const here = new URL(location);
+  if (here.searchParams.has('lang')) {
+    here.searchParams.set('lang', lang);
+    history.replaceState(history.state, '', here);
+  }
   return [lang];
 }"""
 STOP = "() => { document.dispatchEvent(new Event('gallery:stop')); }"
@@ -87,7 +99,7 @@ class Words:
 def trace(demo: Demo, lang: str, values: dict[str, Any]) -> Iterator[str]:
     """The growing trace of a run: what the page draws. An error is a line, too."""
     try:
-        pieces = lines(demo, demo.check(values), uuid.uuid4().hex[:12])
+        pieces = lines(demo, demo.check(brought(demo, values)), uuid.uuid4().hex[:12])
         text, shown = next(pieces) + next(pieces), 0.0  # a first step, or an error that leaves the page as it is
         for piece in pieces:
             text += piece
@@ -117,7 +129,8 @@ def inspector(demo: Demo) -> Callable[[str], str]:
             question = json.loads(asked)
             inputs, t = demo.check(question["inputs"]), int(question["t"])
             if question["unit"] is None:
-                return line(tick_record(around(demo.steps(**inputs), t)[1]))
+                looked = demo.look(inputs, t) if demo.look else {}
+                return line(tick_record(around(demo.steps(**inputs), t)[1]) | looked)
             return line(demo.numbers(inputs, t, int(question["layer"]), int(question["unit"])))
         except (InputError, NetworkError, AttributeError, KeyError, IndexError, TypeError, ValueError):
             return "{}"
@@ -125,15 +138,39 @@ def inspector(demo: Demo) -> Callable[[str], str]:
     return inspect
 
 
+def qr(address: str) -> str:
+    """A link's QR code: {"rows": ["0101…", …]}, no rows where the link is too long for one."""
+    try:
+        rows = ["".join(map(str, row)) for row in segno.make_qr(str(address), error="l").matrix]
+    except ValueError:
+        rows = []
+    return json.dumps({"rows": rows})
+
+
+class PhotoBox(gr.Image):
+    """Gradio's picture box, but what opens the file, and what is said of a broken one, is ours."""
+
+    is_template = True  # in the browser it is Gradio's own
+
+    def preprocess(self, payload: Any) -> str | None:
+        """Where the upload lies, or the data URL that was sent in its place."""
+        if payload is None:
+            return None
+        return payload.url if payload.url and payload.url.startswith("data:") else str(payload.path)
+
+
 class Page:
     """Lays one demo out and connects it."""
 
     def __init__(self, demo: Demo, lang: gr.Radio, said: Words) -> None:
         self.demo, self.lang, self.said = demo, lang, said
-        said.add(gr.Markdown(elem_classes="lead"), lambda at: {"value": say(at, f"prose.{demo.name}")})
-        shelf = gr.Row()  # the examples stand above the controls that they fill
+        said.add(gr.Markdown(elem_classes=["lead", "aside"]), lambda at: {"value": say(at, f"prose.{demo.name}")})
+        guide = gr.Accordion(open=False, elem_classes="aside", elem_id=f"{demo.name}-tours")
+        with said.add(guide, lambda at: {"label": say(at, "label.tours")}):
+            guided = gr.Row(elem_classes="tours")
+        shelf = gr.Row(elem_classes="aside")  # the examples stand above the controls that they fill
         with gr.Row():
-            with gr.Column(scale=1, min_width=300):
+            with gr.Column(scale=1, min_width=300, elem_classes="controls"):
                 self.controls = {i.name: self.control(i) for i in demo.inputs if i.place == "main"}
                 with gr.Row():
                     self.run = self.button(f"button.run.{demo.name}", "primary")
@@ -145,11 +182,13 @@ class Page:
                 self.drawing = self.draw()
         with shelf:
             self.examples()
+        with guided:
+            self.tours = [(tour, self.tour(tour)) for tour in all_tours() if tour.demo == demo.name]
         gr.HTML(html_template=SLOT, css_template=style("unrolled"), js_on_load="", elem_id=f"{demo.name}-unrolled")
         if demo.many:
-            with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.many")}):
+            with said.add(gr.Accordion(open=False, elem_classes="aside"), lambda at: {"label": say(at, "label.many")}):
                 Many(self)
-        with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.card")}):
+        with said.add(gr.Accordion(open=False, elem_classes="aside"), lambda at: {"label": say(at, "label.card")}):
             said.add(gr.Markdown(), lambda at: {"value": facts(demo, at)})
         self.connect()
 
@@ -159,6 +198,9 @@ class Page:
         common = {"value": given.default, "visible": visible, "elem_id": f"{self.demo.name}-{given.name}"}
         if given.kind == "text":
             component = gr.Textbox(lines=given.lines, max_lines=10, **common)
+        elif given.kind == "photo":
+            common |= {"value": None, "type": "filepath", "image_mode": None, "buttons": []}
+            component = PhotoBox(sources=["upload", "clipboard", "webcam"], height=260, **common)
         elif given.kind == "choice":
             component = gr.Radio(choices=list(given.choices), **common)
         elif given.high - given.low > 10_000:
@@ -170,10 +212,9 @@ class Page:
     @staticmethod
     def spoken(demo: str, given: Input, lang: str) -> dict[str, Any]:
         """The words of a control."""
-        out: dict[str, Any] = {"label": say(lang, f"input.{given.name}")}
-        keys = [f"info.{demo}.{given.name}", f"info.{given.name}"]
-        if key := next((key for key in keys if key in words("en")), None):
-            out["info"] = say(lang, key)
+        out: dict[str, Any] = {"label": say(lang, own("input", demo, given.name))}
+        if (key := own("info", demo, given.name)) in words("en"):
+            out["placeholder" if given.kind == "photo" else "info"] = say(lang, key)
         if given.kind == "choice":
             out["choices"] = [(say(lang, f"choice.{choice}"), choice) for choice in given.choices]
         return out
@@ -185,12 +226,19 @@ class Page:
         """The drawing: its template is constant, what it draws is data (demos/views/trace.py)."""
         name = self.demo.name
         live = next((f"{name}-{i.name}" for i in self.demo.inputs if i.live and i.kind == "text"), "")
-        given = {"WORDS": {at: words(at) for at in LANGUAGES}, "SLOT": f"{name}-unrolled", "LIVE": live}
+        given = {
+            "WORDS": {at: words(at) for at in LANGUAGES},
+            "SLOT": f"{name}-unrolled",
+            "LIVE": live,
+            "LARGEST": photos.BYTES,
+            "EXAMPLES": [example.get("photo") for example in self.demo.examples],
+            "WORD_OF": {i.name: own("input", name, i.name) for i in self.demo.inputs},
+        }
         drawing = gr.HTML(
             html_template=TEMPLATE,
             css_template=style(self.demo.view),
             js_on_load=script(self.demo.view, **given),
-            server_functions=[inspector(self.demo)],
+            server_functions=[inspector(self.demo), qr],
             lang="en",
             elem_id=f"{name}-drawing",
         )
@@ -198,18 +246,51 @@ class Page:
 
     def examples(self) -> None:
         """Rows that fill the controls and run at once; the first starts the page."""
+        pictures = [n for n in self.controls if isinstance(self.controls[n], PhotoBox)][:1]
         columns = [n for n in self.controls if any(n in example for example in self.demo.examples)]
-        default = {i.name: i.default for i in self.demo.inputs}
-        rows = [[example.get(n, default[n]) for n in columns] for example in self.demo.examples]
+        labels = None if pictures else [example_label(example) for example in self.demo.examples]
+        rows = [self.row(number, pictures or columns) for number in range(len(self.demo.examples))]
         self.shelf = gr.Dataset(
-            components=[self.controls[n] for n in columns],
+            components=[self.controls[n] for n in pictures or columns],
             samples=rows,
-            sample_labels=[example_label(example) for example in self.demo.examples],
-            type="tuple",
+            sample_labels=labels,
+            type="index",
+            samples_per_page=20,
             show_label=True,
+            elem_id=f"{self.demo.name}-examples",
         )
-        self.said.add(self.shelf, lambda at: {"label": say(at, "label.examples")})
-        self.columns = columns
+        label = own("label", self.demo.name, "examples")
+        self.said.add(self.shelf, lambda at: {"label": say(at, label)})
+        self.columns = pictures or columns
+
+    def tour(self, tour: Tour) -> gr.Button:
+        """An experiment's text, and the button that sets it up."""
+        with gr.Column(min_width=250, elem_classes="tour"):
+            self.said.add(gr.Markdown(container=False), lambda at: {"value": self.told(tour, at)})
+            return self.button("button.tour", "secondary")
+
+    @staticmethod
+    def told(tour: Tour, lang: str) -> str:
+        """What is said of an experiment, as Markdown."""
+        said = tour.said[lang]
+        parts = [f"**{say(lang, f'label.{key}')}** {said[key]}" for key in ("see", "try")]
+        return "\n\n".join([f"#### {said['title']}", *parts])
+
+    def set_up(self, tour: Tour) -> Any:
+        """The controls as an experiment wants them, the others by default."""
+        values = {i.name: i.default for i in self.demo.inputs} | tour.inputs
+        return [gr.update(value=self.as_shown(n, values[n])) for n in self.controls]
+
+    def row(self, number: int, columns: list[str]) -> list[Any]:
+        """An example's values, as the controls show them."""
+        values = {i.name: i.default for i in self.demo.inputs} | dict(self.demo.examples[number])
+        return [self.as_shown(n, values[n]) for n in columns]
+
+    def as_shown(self, name: str, value: Any) -> Any:
+        """What a control shows for a value: for an example's photo its file."""
+        if isinstance(self.controls[name], PhotoBox):
+            return str(photos.FOLDER / f"{value}.jpg") if value in photos.examples() else None
+        return value
 
     @staticmethod
     def shown(given: Input, values: dict[str, Any]) -> bool:
@@ -230,12 +311,16 @@ class Page:
         branch = self.drawing.branch(self.go_on, inputs, **compute, **quiet)
         picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **quiet)
         example = picked.then(self.start, inputs, **compute, **quiet)
-        self.stop.click(None, cancels=[start, branch, example], js=STOP, api_visibility="private")
+        begun = [start, branch, example]
+        for tour, button in self.tours:
+            chosen = button.click(functools.partial(self.set_up, tour), None, list(self.controls.values()), **quiet)
+            begun.append(chosen.then(self.start, inputs, js=look_at(self.demo, tour), **compute, **quiet))
+        self.stop.click(None, cancels=begun, js=STOP, api_visibility="private")
         for i in (i for i in self.demo.inputs if i.live):
             # A text box itself reports keys only: not what is pasted, deleted or composed.
             event = self.drawing.typed if i.kind == "text" else self.controls[i.name].input
             event(self.start, inputs, trigger_mode="always_last", **compute, **quiet)
-        if all("network" in example for example in self.demo.examples):
+        if {"network", "text"} <= set(self.controls) and all("network" in e for e in self.demo.examples):
             chosen, text = self.controls["network"], self.controls["text"]
             chosen.input(self.begin, [chosen, text], text, **quiet)
         hidden = [i for i in self.demo.inputs if i.only]
@@ -246,17 +331,17 @@ class Page:
 
     def arrive(self, lang: str, request: gr.Request) -> Iterator[list[Any]]:
         """What a visitor finds: the state in the link, or the first example in his language."""
-        link = {n: v for n, v in request.query_params.items() if n in self.controls}
         default = {i.name: i.default for i in self.demo.inputs}
+        link = {n: v for n, v in request.query_params.items() if n in default}
         if request.query_params.get("tab") == self.demo.name and link:
-            given = {n: self.from_link(n, v) for n, v in link.items()}
+            given = {n: from_link(self.demo, n, v) for n, v in link.items()}
             values = default | self.fitting(given, lang) | given
-            for drawn in trace(self.demo, lang, {n: values[n] for n in self.controls}):
-                yield [drawn, *(gr.update(value=values[n]) for n in self.controls)]
+            for drawn in trace(self.demo, lang, values):
+                yield [drawn, *(gr.update(value=self.as_shown(n, values[n])) for n in self.controls)]
             return
         number = self.demo.opening[lang]
         values = default | dict(self.demo.examples[number])
-        yield [stored(self.demo, number), *(gr.update(value=values[n]) for n in self.controls)]
+        yield [stored(self.demo, number), *(gr.update(value=self.as_shown(n, values[n])) for n in self.controls)]
 
     def fitting(self, given: dict[str, Any], lang: str) -> dict[str, Any]:
         """Where a text is read as one types, an example for what a link leaves open, the opening one if
@@ -267,15 +352,8 @@ class Page:
         fits = (dict(e) for e in examples if all(e.get(n, v) == v for n, v in given.items()))
         return next(fits, {})
 
-    def from_link(self, name: str, value: str) -> Any:
-        """A link's text as a number where one is due; `check` has the last word."""
-        given = next(i for i in self.demo.inputs if i.name == name)
-        try:
-            return float(value) if given.kind in ("number", "whole") else value
-        except ValueError:
-            return given.default
-
     def values(self, given: tuple) -> dict[str, Any]:
+        """The controls' values by name."""
         return dict(zip(self.controls, given, strict=True))
 
     def start(self, lang: str, *given: Any) -> Iterator[str]:
@@ -286,13 +364,16 @@ class Page:
         """Go on from what is written, or from a branch of it: the run's own text and network,
         its temperature and other numbers as they stand on the page now."""
         run = event.inputs if isinstance(event.inputs, dict) else {}
-        content = {i.name: run.get(i.name, i.default) for i in self.demo.inputs if i.kind in ("text", "choice")}
+        content = {
+            n.name: run.get(n.name, n.default) for n in self.demo.inputs if n.kind in ("text", "choice", "photo")
+        }
         more = {name: getattr(event, name) for name in ("written", "chosen")}
         yield from trace(self.demo, lang, self.values(given) | content | more)
 
-    def fill(self, row: tuple[int, list[Any]]) -> list[Any]:
-        """The values of an example."""
-        return list(row[1])
+    def fill(self, number: int) -> Any:
+        """The values of an example; Gradio wants a single one bare."""
+        values = self.row(number, self.columns)
+        return values if len(values) > 1 else values[0]
 
     def begin(self, network: str, text: str) -> str:
         """A beginning in the network's language, unless the visitor wrote one of his own."""
@@ -403,6 +484,34 @@ class Many:
         return gr.update(value=str(path), visible=True)
 
 
+def look_at(demo: Demo, tour: Tour) -> str:
+    """Tell the drawing at which tick it is to look once the run is there."""
+    told = json.dumps({"slot": f"{demo.name}-unrolled", "tick": tour.tick})
+    event = f"new CustomEvent('gallery:look', {{ detail: {told} }})"
+    return f"(...given) => {{ document.dispatchEvent({event}); return given; }}"
+
+
+def from_link(demo: Demo, name: str, value: str) -> Any:
+    """A link's text as a number or a list where one is due; `check` has the last word."""
+    given = next(i for i in demo.inputs if i.name == name)
+    try:
+        if given.kind in ("number", "whole"):
+            number = float(value)
+            return number if math.isfinite(number) else given.default
+        if given.kind in ("tokens", "places"):
+            tokens = value.split(SEPARATOR)
+            return tokens if given.kind == "tokens" else [int(token) for token in tokens]
+        return value
+    except ValueError:
+        return given.default
+
+
+def own(kind: str, demo: str, name: str) -> str:
+    """The key of a demo's own word for an input where it has one, else of the common one."""
+    key = f"{kind}.{demo}.{name}"
+    return key if key in words("en") else f"{kind}.{name}"
+
+
 def example_label(example: dict[str, Any]) -> str:
     """What an example is called: its own text."""
     words_of = [example.get("form"), example.get("text") or example.get("acrostic")]
@@ -419,13 +528,32 @@ def facts(demo: Demo, lang: str) -> str:
     )
 
 
-def served(name: str, function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
+def brought(demo: Demo, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of inputs; where a photo is due and a file came, the photo that it holds."""
+    due = [i.name for i in demo.inputs if i.kind == "photo"]
+    return {name: photo_of(value) if name in due else value for name, value in values.items()}
+
+
+def photo_of(value: Any) -> Any:
+    """A file that Gradio took, by its path or as the record that a program sends for it."""
+    if isinstance(value, dict):
+        value = value.get("path") or value.get("url")
+    if not isinstance(value, str) or not Path(value[:4096]).is_absolute():
+        return value  # a name or a data URL
+    path = Path(value).resolve()
+    if not path.is_relative_to(gr.utils.get_upload_folder()) or not path.is_file():
+        raise InputError("error.photo.none")
+    return photos.from_file(path)
+
+
+def served(demo: Demo, name: str, function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
     """An API function whose errors are sentences; a program has no language, so in all of ours."""
+    signature = inspect.signature(function)
 
     @functools.wraps(function)
     def answer(*args: Any, **kwargs: Any) -> Iterator[dict]:
         try:
-            yield from function(*args, **kwargs)
+            yield from function(**brought(demo, signature.bind(*args, **kwargs).arguments))
         except InputError as error:
             raise gr.Error(" ".join(sentence(error, lang) for lang in LANGUAGES), print_exception=False) from None
         except NetworkError:
@@ -435,31 +563,68 @@ def served(name: str, function: Callable[..., Iterator[dict]]) -> Callable[..., 
     return answer
 
 
+def foundations_page(blocks: gr.Blocks) -> None:
+    """The second page: what the networks of the first are made of."""
+    said = Words()
+    given = {
+        "WORDS": {at: {k: v for k, v in words(at).items() if k.startswith("foundations.")} for at in LANGUAGES},
+        "OPENING": foundations.OPENING,
+        "FIRST": json.loads(foundations.answer(json.dumps({"ask": "hand", "tables": foundations.OPENING}))),
+        "PRESETS": {name: asdict(size) for name, size in foundations.PRESETS.items()},
+        "BOUNDS": foundations.BOUNDS,
+        "PATTERNS": [asdict(pattern) for pattern in foundations.PATTERNS],
+        "CODE": {name: inspect.getsource(getattr(foundations, name)) for name in foundations.SHOWN},
+    }
+    with blocks.route("Foundations", "foundations", show_in_navbar=False):
+        lang = head(said, "foundations.head", "foundations.back", "./")
+        drawing = gr.HTML(
+            html_template='<div class="foundations"></div>',
+            js_on_load=page_script("foundations", **given),
+            server_functions=[foundations.answer],
+            lang="en",
+            elem_id="foundations",
+        )
+        said.add(drawing, lambda at: {"lang": at})
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
+        lang.input(said.updates, lang, said.components, js=KEEP_LANGUAGE, **quiet)
+
+
+def head(said: Words, title: str, other: str, target: str) -> gr.Radio:
+    """A page's title, the way to the other page, and its language."""
+    with gr.Row(elem_classes="gallery-head"):
+        with gr.Column(scale=5):
+            said.add(gr.Markdown(), lambda at: {"value": say(at, title)})
+        with gr.Column(scale=1, min_width=230):
+            choices = [(name, lang) for lang, name in LANGUAGES.items()]
+            lang = gr.Radio(choices, value="en", container=False, elem_id="language")
+            said.add(lang, lambda at: {"label": say(at, "gallery.language")})
+            link = gr.HTML(html_template='<a class="other-page" href="${target}">${label}</a>', target=target, label="")
+            said.add(link, lambda at: {"label": say(at, other)})
+    return lang
+
+
 def build() -> gr.Blocks:
     """The whole page."""
     said, pages, inner = Words(), [], {}
     with gr.Blocks(title="RNN gallery", analytics_enabled=False) as blocks:
-        with gr.Row(elem_classes="gallery-head"):
-            with gr.Column(scale=5):
-                said.add(gr.Markdown(), lambda at: {"value": say(at, "gallery.head")})
-            with gr.Column(scale=1, min_width=170):
-                choices = [(name, lang) for lang, name in LANGUAGES.items()]
-                lang = gr.Radio(choices, value="en", container=False, elem_id="language")
-                said.add(lang, lambda at: {"label": say(at, "gallery.language")})
+        lang = head(said, "gallery.head", "foundations.open", "./foundations")
         with gr.Tabs() as outer:
             for tab, demos in itertools.groupby(discover(), key=lambda demo: demo.tab):
                 with titled(said, tab, f"tab.{tab}"), gr.Tabs() as inner[tab]:
                     for demo in demos:
                         with titled(said, demo.name, f"demo.{demo.name}"):
                             pages.append(Page(demo, lang, said))
-        for name, function in [pair for demo in discover() for pair in demo.api.items()]:
-            gr.api(served(name, function), api_name=name, concurrency_id="network", concurrency_limit=LIMIT)
+        for demo in discover():
+            for name, function in demo.api.items():
+                gr.api(served(demo, name, function), api_name=name, concurrency_id="network", concurrency_limit=LIMIT)
         quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
         blocks.load(open_tab, None, [outer, *inner.values()], **quiet)
         for page in pages:
             arrived.then(page.arrive, lang, [page.drawing, *page.controls.values()], **quiet | {"queue": True})
         lang.input(said.updates, lang, said.components, js=KEEP_LANGUAGE, **quiet)
+    foundations_page(blocks)
     return blocks
 
 
@@ -498,12 +663,12 @@ def main() -> None:
     blocks.queue(max_size=QUEUE)
     blocks.launch(
         theme=theme(),
-        css=STYLE,
+        css=STYLE + style("lecture") + style("foundations"),
         footer_links=["api"],
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        max_file_size="20mb",
+        max_file_size=photos.BYTES,
         mcp_server=True,
     )
 

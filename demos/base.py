@@ -24,6 +24,20 @@ class Candidate(NamedTuple):
     chance: float
 
 
+class Beam(NamedTuple):
+    """A beginning of the text at one tick of a beam search.
+
+    `parent` counts from 0 among the beams of the tick before, and `total` is the log-probability
+    of the whole beginning in nats. Of those not kept, the one on the greedy path may be followed on.
+    """
+
+    token: str
+    parent: int
+    total: float
+    kept: bool
+    greedy: bool = False
+
+
 @dataclass(frozen=True)
 class Step:
     """One tick: what went in, what came out, and the memory in between.
@@ -47,6 +61,8 @@ class Step:
     state: NDArray[np.float32] | None = None  # h_t of every layer, (L, H)
     memory: NDArray[np.float32] | None = None  # c_t of an LSTM, (L, H)
     gates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # name -> (L, H)
+    replaced: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # h and c put in place of the last ones
+    beams: tuple[Beam, ...] = ()  # all beginnings that a beam search looked at in this tick
 
     @property
     def kind(self) -> str:
@@ -99,7 +115,7 @@ class Input:
     """
 
     name: str
-    kind: str  # text | choice | number | whole | tokens | places
+    kind: str  # text | choice | number | whole | photo | tokens | places
     default: Any
     choices: tuple[str, ...] = ()
     low: float = 0
@@ -107,6 +123,7 @@ class Input:
     step: float = 1
     lines: int = 1
     live: bool = False  # the run starts anew as it changes
+    optional: bool = False  # a photo that may be missing
     place: str = "main"  # main | advanced | hidden: only the page itself sets it
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -138,6 +155,15 @@ class Input:
             raise InputError("error.not_whole", name=self.name, low=self.low, high=self.high)
         return int(number)
 
+    def _photo(self, value: Any) -> str:
+        from demos import photos  # which needs Pillow, and this module
+
+        if value not in (None, ""):
+            return photos.checked(value)
+        if not self.optional:
+            raise InputError("error.photo.missing")
+        return ""
+
     def _tokens(self, value: Any) -> list[str]:
         if not isinstance(value, list | tuple) or len(value) > self.high:
             raise InputError("error.written", limit=int(self.high))
@@ -166,7 +192,8 @@ class Demo:
     name and yields one Step a tick; same arguments, same steps. `header` takes the same
     inputs and tells what a drawing needs before the first step; `numbers` takes the inputs, a tick,
     a layer and a unit and tells what that unit computed; `cards` gives the facts on
-    each network as keys of demos/text with their values. `api` names functions with typed
+    each network as keys of demos/text with their values; `look` takes the inputs and a tick and tells
+    what a drawing asks for beyond its gates. `api` names functions with typed
     arguments that are served over HTTP. `view` is the drawing beside the controls. Demos that
     share a `tab` stand side by side.
     """
@@ -183,6 +210,7 @@ class Demo:
     numbers: Callable[..., dict[str, Any]]
     cards: Callable[[], dict[str, list[tuple[str, dict[str, Any]]]]]
     api: Mapping[str, Callable[..., Iterator[dict[str, Any]]]]
+    look: Callable[..., dict[str, Any]] | None = None
     view: str = "text"
     many: bool = False  # also for a list of texts
 

@@ -6,18 +6,28 @@ folder of its architecture, whose module `network` opens it.
 
 import importlib
 import json
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any
 
 ROOT = Path(__file__).parent
 _loading = Lock()
+_making = RLock()
 
 
 def names(family: str) -> list[str]:
     """The trained networks of an architecture that lie here."""
     return sorted(path.parent.name for path in (ROOT / family).glob("*/config.json"))
+
+
+class shared_property(cached_property):
+    """A cached property that one thread computes while the others wait. Two threads that import
+    transformers at once may find a module without its names."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        with _making:
+            return super().__get__(instance, owner)
 
 
 class NetworkError(RuntimeError):

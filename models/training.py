@@ -48,7 +48,7 @@ class Run:
     def descend(self, loss: Tensor, done: float) -> None:
         """One step of the optimiser along the gradient of `loss`."""
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings, done)
+            group["lr"] = learning_rate(self.settings, done) * group.get("scale", 1.0)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
@@ -78,10 +78,12 @@ class Run:
             if file.metadata()["settings"] != self.terms:
                 raise SystemExit(f"{path} was made with other settings; move it away or use them")
             self.epoch = int(file.metadata()["epoch"])
+            stored = set(file.keys())
             for name, parameter in self.net.named_parameters():
-                self.optimiser.state[parameter] = {
-                    key: file.get_tensor(f"adam.{name}.{key}") for key in ("step", "exp_avg", "exp_avg_sq")
-                }
+                if f"adam.{name}.step" in stored:  # not where nothing was learned
+                    self.optimiser.state[parameter] = {
+                        key: file.get_tensor(f"adam.{name}.{key}") for key in ("step", "exp_avg", "exp_avg_sq")
+                    }
             for name, tensor in self.tensors().items():
                 tensor.copy_(file.get_tensor(name))
 

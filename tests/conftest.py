@@ -104,6 +104,76 @@ def make_sentiment(
     return folder
 
 
+CAPTIONS = {
+    "en": ["A dog runs on the grass .", "The brown dog runs .", "A dog on grass", "a boy and a dog", "A ball , a dog"],
+    "zh": ["一只狗在草地上跑。", "狗在跑。", "草地上的狗。", "一个男孩和一只狗。", "在玩球的狗。"],
+}
+
+
+def about(caption: str, i: int) -> str:
+    """The caption of a dog, a cat or a horse."""
+    return caption.replace("dog", ("dog", "cat", "horse")[i % 3]).replace("狗", "狗猫马"[i % 3])
+
+
+def make_photos(folder: Path, count: int = 6) -> Path:
+    """A file of captions as Flickr8k has them, and photos of coloured noise beside it."""
+    from PIL import Image
+
+    (folder / "images").mkdir(parents=True)
+    rows, rng = [], np.random.default_rng(3)
+    for i in range(count):
+        pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((224, 224)).save(folder / "images" / f"{i}.jpg")
+        rows.append({"image": f"{i}.jpg"} | {lang: [about(c, i) for c in some] for lang, some in CAPTIONS.items()})
+    path = folder / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return path
+
+
+SMALL_CNN = {
+    "stages": [[1, 3, 2, 1, 8], [1, 3, 2, 2, 8], [1, 5, 2, 1, 8], [1, 3, 2, 1, 8]],
+    "stem_channels": 8,
+    "encoding_size": 12,
+}
+
+
+def make_captioner(folder: Path) -> Path:
+    """A random captioner with a CNN of three blocks, exported as training exports it."""
+    import torch
+    from safetensors.numpy import save_file
+
+    from models.captioner.data import Row, make_tokenizer
+    from models.captioner.familiar import measured, stored
+    from models.captioner.modeling import Captioner, CaptionerConfig
+    from models.captioner.train import Run, Settings
+
+    tokenizer = make_tokenizer([Row(Path("0.jpg"), CAPTIONS)], {"en": 1, "zh": 1})
+    sizes = {"vocab_size": tokenizer.get_vocab_size(), "embedding_size": 10, "hidden_size": 14}
+    torch.manual_seed(5)
+    net = Captioner(CaptionerConfig(**SMALL_CNN, **sizes))
+    with torch.no_grad():
+        net.norm.running_mean.uniform_(0.1, 0.5)
+        net.norm.running_var.uniform_(0.5, 2)
+        net.head.bias.normal_()
+        net.head.bias[0] = -1.0  # captions of some length
+    Run(net, Settings(), "cpu").export(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    rng = np.random.default_rng(1)
+    save_file(stored(measured(*rng.random((2, 40, 12), dtype=np.float32))), folder / "familiar.safetensors")
+    score = {
+        "bleu1": 60.0,
+        "bleu4": 20.0,
+        "cider": 50.0,
+        "cider_swapped": 9.0,
+        "distinct_captions": 0.5,
+        "words": 400,
+        "copied": 0.1,
+        "beam": 3,
+    }
+    (folder / "scores.json").write_text(json.dumps({"parameters": 500, "en": score, "zh": score}), "utf-8")
+    return folder
+
+
 @pytest.fixture(name="make_network")
 def _make_network(tmp_path: Path) -> MakeNetwork:
     """Make a tiny network in a folder of the test's own: make_network(cell="gru", tied=False)."""
@@ -136,7 +206,16 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for network, cell in cells.items():
             folder = root / network_of(language, network)
             make_sentiment(folder, language, cell, bidirectional=network in ("two_way", "bilstm"))
+    make_captioner(root / "captioner" / "flickr8k")
     return root
+
+
+def forget() -> None:
+    """Forget the networks that were opened, and what they computed."""
+    from demos.one_to_many import blank, encoding_of
+
+    for function in (models._open, blank, encoding_of):
+        function.cache_clear()
 
 
 @pytest.fixture
@@ -145,10 +224,10 @@ def use_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]
 
     def use(root: Path) -> None:
         monkeypatch.setattr(models, "ROOT", root)
-        models._open.cache_clear()
+        forget()
 
     yield use
-    models._open.cache_clear()
+    forget()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The HTTP API of a running gallery, and what starting it imports."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -9,9 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from gradio_client import Client
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from demos import photos
 from tests.serving import ROOT, gallery
 
 pytestmark = pytest.mark.weights
@@ -35,12 +37,17 @@ def test_building_the_page_imports_neither_torch_nor_transformers() -> None:
 
 
 def test_only_the_documented_functions_are_public(client: Client) -> None:
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/continue", "/read", "/sentiment"}
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {
+        "/caption",
+        "/continue",
+        "/read",
+        "/sentiment",
+    }
 
 
 def test_the_mcp_tools_have_the_same_names_and_describe_their_arguments(url: str) -> None:
     tools = json.loads(urllib.request.urlopen(f"{url}/gradio_api/mcp/schema").read())
-    assert {tool["name"] for tool in tools} == {"continue", "read", "sentiment"}
+    assert {tool["name"] for tool in tools} == {"caption", "continue", "read", "sentiment"}
     arguments = next(tool for tool in tools if tool["name"] == "continue")["inputSchema"]["properties"]
     assert "temperature" in arguments
     assert all(argument.get("description") for argument in arguments.values())
@@ -141,3 +148,44 @@ def test_what_sentiment_cannot_read_is_said_in_both_languages(
         client.predict(**arguments, api_name="/sentiment")
     assert told in str(raised.value)
     assert any("一" <= c <= "鿿" for c in str(raised.value))
+
+
+def test_a_photo_may_come_as_a_file_a_data_url_or_a_name(client: Client) -> None:
+    path = photos.FOLDER / "shepherd.jpg"
+    url = "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+    named = client.predict(photo="shepherd", api_name="/caption")
+    assert named == client.predict(photo=handle_file(str(path)), api_name="/caption")
+    assert named["complete"]
+    assert named["caption"] == " ".join(word["word"] for word in named["words"])
+    assert all({"word", "probability", "raised"} == set(word) for word in named["words"])
+    assert named["others"]
+    assert client.predict(photo=url, language="zh", api_name="/caption")["caption"]
+
+
+def test_a_caption_streams_word_by_word(client: Client) -> None:
+    answers = list(client.submit(photo="retriever", api_name="/caption"))
+    captions = [answer["caption"] for answer in answers]
+    assert len(captions) > 3
+    assert all(later.startswith(earlier) for earlier, later in pairwise(captions))
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        None, 3, [], {}, "", "no such photo", "/etc/passwd", {"path": "/etc/passwd"}, {"url": "file:///etc/passwd"},
+        {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, "data:image/png;base64,AAAA", "x" * 10_000,
+    ],
+)  # fmt: skip
+def test_what_is_no_photo_is_refused_in_both_languages(client: Client, photo: object) -> None:
+    with pytest.raises(AppError) as raised:
+        client.predict(photo=photo, api_name="/caption")
+    assert "root:" not in str(raised.value)
+    assert any("一" <= c <= "鿿" for c in str(raised.value))
+
+
+def test_no_other_file_of_the_server_is_read(client: Client) -> None:
+    """A record that names a picture outside the uploads is refused like any other path."""
+    path = str(photos.FOLDER / "shepherd.jpg")
+    for photo in (path, {"path": path}):
+        with pytest.raises(AppError):
+            client.predict(photo=photo, api_name="/caption")

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import demos
-from demos import discover
+from demos import discover, photos
 from demos.base import LONGEST_TOKEN, Demo, Input, InputError, Step, shape
 from demos.text import LANGUAGES, say, words
 from models.tick import TICKS
@@ -31,6 +31,7 @@ INPUTS = {
     "whole": Input("seed", "whole", 1, low=-3, high=2**32 - 1),
     "tokens": Input("written", "tokens", (), high=4),
     "places": Input("chosen", "places", (), high=4),
+    "photo": Input("other", "photo", "", optional=True),
 }
 
 
@@ -45,6 +46,7 @@ PROPER: dict[str, Callable[[Any], bool]] = {
     "whole": lambda v: type(v) is int and -3 <= v <= 2**32 - 1,
     "tokens": lambda v: type(v) is list and len(v) <= 4 and all(encodes(t) and 0 < len(t) <= LONGEST_TOKEN for t in v),
     "places": lambda v: type(v) is list and len(v) <= 4 and all(isinstance(p, int) and 0 <= p <= 4 for p in v),
+    "photo": lambda v: v == "" or v in photos.examples() or v.startswith(photos.PREFIX),
 }
 
 # What JSON can bring, and more: halves of characters, control characters, NaN, huge numbers.
@@ -172,7 +174,13 @@ def test_shape_is_the_kinds_in_order() -> None:
 # ---- words ------------------------------------------------------------------------------
 
 HAN = re.compile("[一-鿿]")
-SAME_EVERYWHERE = {"input.top_p", "unrolled.sum.sum", "cell.gru", "cell.lstm"}  # names and a formula
+SAME_EVERYWHERE = {
+    "input.top_p",
+    "unrolled.sum.sum",
+    "cell.gru",
+    "cell.lstm",
+    "caption.tree.total",
+}  # names and a formula
 
 
 def placeholders(text: str) -> set[str]:

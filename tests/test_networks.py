@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -227,3 +227,23 @@ def test_every_shipped_network_has_all_its_files(folder: Path) -> None:
     facts = models.facts(f"{folder.parent.name}/{folder.name}")
     assert facts["config"]
     assert facts["scores"]
+
+
+def test_what_is_expensive_is_made_once_for_all_threads() -> None:
+    made, begun = [], Event()
+
+    class Slow:
+        @models.shared_property
+        def thing(self) -> object:
+            begun.set()
+            made.append(object())
+            other.join(0.1)  # the other thread must still be waiting
+            return made[-1]
+
+    slow, seen = Slow(), []
+    other = Thread(target=lambda: begun.wait() and seen.append(slow.thing))
+    other.start()
+    seen.append(slow.thing)
+    other.join()
+    assert len(made) == 1
+    assert seen == made * 2

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from models.average import average
 from models.sentiment import calibrate, made, pretrain
-from models.sentiment.average import average
 from models.sentiment.bag import Bag, as_ids, fit
 from models.sentiment.data import Row, chinese_tokenizer, held_out, read_rows, split_sentences, word_pieces
 from models.sentiment.evaluate import calibration_error, evaluate, scores

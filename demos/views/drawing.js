@@ -3,8 +3,8 @@
 // text, which stands here, and to the unrolled network, which stands in a slot of its own
 // across the whole page. Before it stand the constants WORDS (by language and key) and SLOT
 // (the id of that slot): Gradio loses a component's own properties while its tab is closed;
-// LIVE, the id of the text box that is read while one types, if there is one; and `makeView`, the
-// drawing of the text that this demo has, with VIEW, its name.
+// LIVE, the id of the text box that is read while one types, if there is one; LARGEST, the most bytes
+// of a file; EXAMPLES, the names of the photos on the shelf; and `makeView`, the drawing of the text that this demo has, with VIEW, its name.
 
 const words = (key, values = {}) => {
   const text = (WORDS[props.lang] ?? WORDS.en)[key] ?? WORDS.en[key] ?? key;
@@ -13,10 +13,10 @@ const words = (key, values = {}) => {
 
 const stage = element.querySelector(".drawing");
 const parts = Object.fromEntries(
-  ["notice", "text", "unrolled"].map((name) => [name, document.createElement("div")]),
+  ["tools", "notice", "quiz", "text", "unrolled"].map((name) => [name, document.createElement("div")]),
 );
 for (const [name, part] of Object.entries(parts)) part.className = name === "text" ? VIEW : name;
-stage.append(parts.notice, parts.text);
+stage.append(parts.tools, parts.notice, parts.quiz, parts.text);
 parts.notice.setAttribute("role", "status");
 
 // Gradio mounts the slot when it likes.
@@ -29,26 +29,63 @@ place();
 
 const text = makeView(parts.text, {
   words,
-  onSelect: (t) => network.select(t),
+  onSelect: (t) => {
+    network.select(t);
+    tools.remember();
+  },
   onBranch: (written, chosen) => trigger("branch", { inputs: run.inputs, written, chosen }),
+  inspect: (t) => inspect(t),
 });
 const network = unrolled(parts.unrolled, {
   words,
-  onSelect: (t) => text.select(t),
-  onFollow: (layer, unit, values) => text.follow(values),
-  inspect: inspector(),
+  onSelect: (t) => {
+    text.select(t);
+    tools.remember();
+  },
+  onFollow: (layer, unit, values) => {
+    text.follow(values);
+    tools.remember();
+  },
+  inspect: (t, layer, unit) => inspect(t, layer, unit),
 });
 
 let run = null; // the header of the run on the page
 let seen = 0; // characters of the trace that were read
-let waiting = []; // records that have come and are not shown yet
-let ended = false;
+let records = []; // that have come
+let shown = 0; // how many of them are on the page
+let ended = false; // no more will come
+let predicting = false; // the next output waits for a guess
+let question = null;
+let wanted = linked(); // what a link asks to look at
 
-function inspector() {
-  return (t, layer, unit) => {
-    const asked = { inputs: run.inputs, t, layer: layer ?? null, unit: unit ?? null };
-    return server.inspect(JSON.stringify(asked)).then((answer) => JSON.parse(answer));
-  };
+const quiz = lectureQuiz(parts.quiz, {
+  words,
+  onGuess: guess,
+  named: (token) => (run.names?.[token] ? words(run.names[token]) : unrolledToken(token)),
+});
+const tools = lecture(parts.tools, {
+  words,
+  act: { next, predict, previous: () => network.step(-1) },
+  run: () => run,
+  records: () => records,
+  predicting: () => predicting,
+  visible: () => element.isConnected && element.checkVisibility(),
+  where: () => network.where(),
+  picture: () => network.picture(),
+  redraw: () => text.relabel(),
+  qr: (address) => server.qr(address),
+});
+
+// Both views ask for the same ticks: each is asked for once, and again only if that failed.
+const answers = new Map();
+function inspect(t, layer = null, unit = null) {
+  const key = JSON.stringify({ t, layer, unit });
+  if (!answers.has(key)) {
+    const asked = server.inspect(JSON.stringify({ inputs: run.inputs, t, layer, unit })).then((answer) => JSON.parse(answer));
+    answers.set(key, asked);
+    asked.catch(() => answers.get(key) === asked && answers.delete(key));
+  }
+  return answers.get(key);
 }
 
 function notice(message, kind) {
@@ -68,19 +105,28 @@ function remarks({ unknown, unread, read, hints = [] }) {
 
 function start(header) {
   run = header;
-  waiting = [];
+  answers.clear();
+  records = [];
   ended = false;
-  stage.dataset.state = "running";
   notice(remarks(header).join(" "), "note");
-  text.reset(header);
-  network.reset(header);
+  again();
+}
+
+// The run from its first tick.
+function again() {
+  stage.dataset.state = "running";
+  shown = 0;
+  quiz.hide();
+  text.reset(run);
+  network.reset(run);
+  tools.draw();
 }
 
 function take(record) {
   if ("error" in record) notice(record.error, "error");
   else if ("run" in record) start(record);
   else if ("end" in record) ended = true;
-  else waiting.push(record);
+  else records.push(record.r === "[photo]" ? { ...record, img: run.photo } : record);
 }
 
 // A new value either continues the old one or is another run altogether.
@@ -100,28 +146,88 @@ function read() {
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let frame = null;
 function requestShow() {
-  if (document.hidden || calm.matches) show(waiting.length);
-  else frame ??= requestAnimationFrame(() => {
+  const waiting = records.length - shown;
+  if (predicting) ask();
+  else if (document.hidden || calm.matches) show(waiting);
+  else if (waiting || (ended && stage.dataset.state === "running")) frame ??= requestAnimationFrame(() => {
     frame = null;
-    show(Math.max(1, Math.ceil(waiting.length / 12)));
-    if (waiting.length || ended) requestShow();
+    show(Math.max(1, Math.ceil((records.length - shown) / 12)));
+    requestShow();
   });
 }
 
 function show(count) {
-  const records = waiting.splice(0, count);
-  if (records.length) {
-    text.append(records);
-    network.append(records);
+  const more = records.slice(shown, shown + count);
+  shown += more.length;
+  if (more.length) {
+    text.append(more);
+    network.append(more);
   }
-  if (ended && !waiting.length) finish();
+  if (ended && shown === records.length) finish();
 }
 
 function finish() {
-  ended = false;
+  if (stage.dataset.state === "done") return;
   stage.dataset.state = "done";
   text.done();
   network.done(true);
+  if (wanted) look(wanted);
+  else tools.remember();
+  wanted = null;
+  tools.draw();
+}
+
+// ---- predict before reveal ----------------------------------------------------------------
+
+function predict() {
+  if (!run) return;
+  predicting = !predicting;
+  again();
+  requestShow();
+}
+
+// Show what needs no guess, then ask for the next output.
+function ask() {
+  while (shown < records.length) {
+    question = lectureQuestion(run, records[shown - 1], records[shown], words);
+    if (question) break;
+    show(1);
+  }
+  if (shown === records.length) question = null;
+  if (question || ended) quiz.show(question);
+  tools.fit();
+}
+
+// A guess, or none: the hall only wants to see it.
+function guess(value) {
+  quiz.tell(question, value);
+  show(1);
+  ask();
+}
+
+function next() {
+  if (predicting && question && network.where().t === shown - 1) guess(null);
+  else network.step(1);
+}
+
+// ---- a link's tick and unit ---------------------------------------------------------------
+
+function linked() {
+  const asked = new URLSearchParams(location.search);
+  const unit = asked.get("unit")?.match(/^(\d+)\.(\d+)$/)?.slice(1).map(Number);
+  const here = `${asked.get("tab")}-unrolled` === SLOT;
+  return here ? { t: Number.parseInt(asked.get("tick"), 10) - 1, unit } : null;
+}
+
+document.addEventListener("gallery:look", ({ detail: { slot, tick } }) => {
+  if (slot !== SLOT || !element.isConnected) return;
+  if (tick) wanted = { t: tick - 1 };
+  stage.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
+});
+
+function look({ t, unit }) {
+  if (unit) network.follow(...unit);
+  if (t >= 0) network.go(t);
 }
 
 // A text that is read while one types, with a short pause: keys, pastes, and composed characters.
@@ -135,10 +241,26 @@ function typed(event) {
 document.addEventListener("input", typed);
 document.addEventListener("compositionend", typed);
 
+// A file that the server would refuse is refused here, in words.
+function weigh(event) {
+  const box = event.target.closest?.(`[id^="${SLOT.replace("unrolled", "")}"]`);
+  const file = (event.target.files ?? event.dataTransfer?.files)?.[0];
+  if (!element.isConnected || !box || !file || file.size <= LARGEST) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  if (event.target.files) event.target.value = "";
+  notice(words("error.photo.file_too_large", { limit: LARGEST / 1e6 }), "error");
+}
+document.addEventListener("change", weigh, true);
+document.addEventListener("drop", weigh, true);
+
 watch("value", read);
 watch("lang", () => {
   text.relabel();
   network.relabel();
+  tools.relabel();
+  if (predicting) requestShow();
+  tools.remember();
 });
 document.addEventListener("gallery:stop", () => {
   if (stage.dataset.state === "running") ended = true;

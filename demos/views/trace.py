@@ -8,6 +8,7 @@ characters that markup and templates are made of are escaped: the text is inert 
             bits, c candidates [[token, probability, chance], …], h the state: L·H bytes in
             base64, layer after layer, where byte b stands for (b - 128) / 127
             v verdicts, e effects and g pulls: {name: number}; b what stood before the token
+            k beams [[token, parent, log-probability, kept, greedy], …]; z the state before was replaced
     error   {"error": "…"}, and {"end": "…"} as the last line of a run
 """
 
@@ -55,6 +56,10 @@ def step_line(step: Step) -> str:
             record[key] = {name: float(f"{value:.5g}") for name, value in values.items()}
     if step.candidates:
         record["c"] = [[c.token, round(c.probability, 5), round(c.chance, 5)] for c in step.candidates]
+    if step.replaced is not None:
+        record["z"] = 1
+    if step.beams:
+        record["k"] = [[b.token, b.parent, round(b.total, 4), int(b.kept), int(b.greedy)] for b in step.beams]
     if step.state is not None:
         record["h"] = pack(step.state)
     return line(record)

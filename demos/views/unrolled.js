@@ -268,7 +268,18 @@ function unrolled(root, { words, onSelect, onFollow, inspect }) {
   }
 
   relabel();
-  return { reset, append, done, select: selectQuietly, relabel };
+  // Which tick is looked at, and which unit.
+  function where() {
+    return { t: state.selected, followed: state.followed };
+  }
+
+  // What a link asks for may not be there.
+  function followIfThere(layer, index) {
+    if (layer < unrolledLanes(state.header).length && index < state.header.sizes[1]) follow(layer, index);
+  }
+
+  relabel();
+  return { reset, append, done, select: selectQuietly, go: select, follow: followIfThere, step, where, picture: exporter.drawing, relabel };
 }
 
 // ---- small things that every part uses ----------------------------------------------------
@@ -324,6 +335,11 @@ function unrolledNamed({ state, words }, token) {
   return key ? words(key) : unrolledToken(token);
 }
 
+// What goes in may have one, too, if it is no word of the visitor's.
+function unrolledInput(model, token) {
+  return unrolledSpecial(token) ? unrolledNamed(model, token) : unrolledToken(token);
+}
+
 function unrolledSpecial(text) {
   return text.length > 2 && text.startsWith("[") && text.endsWith("]");
 }
@@ -349,8 +365,8 @@ function unrolledSentence(model, t) {
   const values = {
     tick: t + 1,
     total: state.steps.length,
-    read: unrolledToken(step.r ?? ""),
-    fed: unrolledToken(step.f ?? ""),
+    read: unrolledInput(model, step.r ?? ""),
+    fed: unrolledInput(model, step.f ?? ""),
     written: unrolledNamed(model, step.w ?? ""),
     probability: step.p === undefined ? "" : unrolledPercent(step.p),
   };
@@ -737,6 +753,7 @@ function unrolledColumn(svg, model, geometry, t) {
     const from = middle + side * (begins ? -22 - middle : edge + 3 - width);
     if (begins) unrolledNode("text", { class: "zero", x: from - 5 * side, y: y + 5 }, svg, "0");
     arrow(`W${index(lane)}`, from, y, middle - side * (edge + 3), y);
+    if (step.z) unrolledNode("path", { class: "severed", d: `M-7 ${y - 7}L7 ${y + 7}M-7 ${y + 7}L7 ${y - 7}` }, svg);
   }
 
   // U: from the input or the layer below. V: to the output, where one is written.
@@ -790,7 +807,7 @@ function unrolledColumn(svg, model, geometry, t) {
     unrolledNode("rect", { class: `chip ${role}${special}`, ...box }, svg);
     if (/^data:image\/(png|jpeg|webp|gif);base64,/.test(img ?? "")) {
       unrolledNode("image", { x: box.x + 3, y: y + 3, width: box.width - 6, height: height - 6, preserveAspectRatio: "xMidYMid slice", href: img }, svg);
-    } else unrolledLetters(svg, `${role}${special}`, role === "written" ? unrolledNamed(model, token) : unrolledToken(token), box);
+    } else unrolledLetters(svg, `${role}${special}`, role === "written" ? unrolledNamed(model, token) : unrolledInput(model, token), box);
   }
 
   function written() {
@@ -1524,7 +1541,7 @@ function unrolledExport(parent, { state, words }, columns) {
     return new Promise((resolve) => canvas.toBlob(resolve));
   }
 
-  return { relabel };
+  return { relabel, drawing };
 }
 
 // A copy of a drawn element that needs no style sheet.

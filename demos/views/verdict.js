@@ -334,7 +334,7 @@ function verdictPlot(parent, { state, act }, gutter) {
   // An empty plot of the width that there is now.
   function fit(height) {
     [ground, over].forEach((group) => group.replaceChildren());
-    plot.width = parent.clientWidth;
+    plot.width = Math.max(gutter, parent.clientWidth); // nothing, while it is not on the page
     plot.step = (plot.width - gutter) / state.steps.length;
     svg.setAttribute("viewBox", `0 0 ${plot.width} ${height}`);
     svg.setAttribute("height", height);

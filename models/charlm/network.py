@@ -5,7 +5,6 @@ one stream, a network of this size is quicker on the processor than on a graphic
 """
 
 import json
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from models import shared_property
 from models.charlm.data import FORMS, OTHER, UNKNOWN, load_variants
 from models.tick import TICKS, Array, State, product
 
@@ -58,7 +58,7 @@ class Network:
         self.head, self.head_bias = w["embedding.weight"] if tied else w["head.weight"], w["head.bias"]
         self.project = (w["project.weight"], w["project.bias"]) if tied else None
 
-    @cached_property
+    @shared_property
     def module(self) -> Any:
         """The same weights as a torch module, for whole sequences, on the best device."""
         import torch

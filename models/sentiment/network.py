@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from models import shared_property
 from models.sentiment.bag import Bag
 from models.sentiment.data import UNKNOWN
 from models.tick import TICKS, Array, State
@@ -62,7 +63,7 @@ class Network:
         """The bag of words that was trained beside this network."""
         return Bag(self.folder)
 
-    @cached_property
+    @shared_property
     def module(self) -> Any:
         """The same weights as a torch module, for whole texts, on the best device."""
         import torch

@@ -1,4 +1,4 @@
-"""Weights between two networks: python -m models.sentiment.average FROM TO --share 0.7 --out FOLDER
+"""Weights between two networks: python -m models.average FROM TO --share 0.7 --out FOLDER
 
 Where one was trained on from the other, the way between them leads through networks that
 have some of both (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").

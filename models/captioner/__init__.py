@@ -1,0 +1,1 @@
+"""Captions of photos: a CNN seeds an LSTM."""

@@ -1,0 +1,194 @@
+"""The page of foundations in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import axe_playwright_python
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from demos import foundations
+from demos.text import say
+from tests.serving import CHROMIUM, chromium, gallery
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; `make test` installs one"),
+]
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with gallery() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{url}/foundations")
+    expect(page.locator("#gradient .curve").first).to_be_attached(timeout=60_000)
+    yield page
+    context.close()
+
+
+def numbers(page: Page, name: str) -> list[list[float]]:
+    rows = page.locator(f".matrix.{name} tr").all()
+    return [[float(cell.replace("−", "-")) for cell in row.locator("td").all_text_contents()] for row in rows]
+
+
+def cell(page: Page, name: str, row: int, column: int) -> Locator:
+    return page.get_by_label(f"{name} {row}, {column}", exact=True)
+
+
+def told(page: Page, part: str) -> Locator:
+    return page.locator(f"#{part} .told")
+
+
+# ---- by hand ----------------------------------------------------------------------------
+
+
+def test_the_tables_show_what_numpy_computed(page: Page) -> None:
+    hs, os = foundations.by_hand(**foundations.checked(foundations.OPENING))
+    np.testing.assert_allclose(numbers(page, "h"), hs, atol=6e-4)
+    np.testing.assert_allclose(numbers(page, "o"), os, atol=6e-4)
+    expect(page.locator("#hand .agree")).to_contain_text("nn.RNN agree")
+
+
+def test_an_edit_marks_what_it_reaches_and_nothing_before(page: Page) -> None:
+    before = numbers(page, "h")
+    cell(page, "x", 2, 1).fill("2")
+    expect(told(page, "hand")).to_have_text(say("en", "foundations.reach_x", t="₂", step=2))
+    marked = [row.locator("td.reached").count() for row in page.locator(".matrix.h tr").all()]
+    assert marked == [0, 3, 3]
+    assert numbers(page, "h")[0] == before[0]
+    page.get_by_role("button", name=say("en", "foundations.hand.reset")).click()
+    expect(page.locator(".matrix.h td").nth(3)).to_have_text(f"{before[1][0]:.3f}")
+
+
+def test_a_cell_without_a_number_gets_a_sentence_and_the_results_stay(page: Page) -> None:
+    before = numbers(page, "h")
+    cell(page, "W_hh", 2, 3).fill("")
+    expect(told(page, "hand")).to_contain_text("W_hh, row 2, column 3")
+    assert numbers(page, "h") == before
+    cell(page, "W_hh", 2, 3).fill("0.9")
+    expect(told(page, "hand")).to_have_text(say("en", "foundations.reach_recurrent"))
+
+
+def test_the_code_is_the_code_that_runs(page: Page) -> None:
+    page.locator("#hand details").first.locator("summary").click()
+    shown = page.locator("#hand details pre").first.text_content()
+    assert shown is not None
+    names: dict = {"np": np}
+    exec(shown, names)
+    hs, _ = names["by_hand"](**foundations.checked(foundations.OPENING))
+    np.testing.assert_allclose(numbers(page, "h"), hs, atol=6e-4)
+
+
+# ---- sizes ------------------------------------------------------------------------------
+
+
+def shapes(page: Page) -> dict[str, str]:
+    rows = page.locator("#sizes table.shapes tr").all()
+    return {row.locator("th").inner_text(): row.locator("td").first.inner_text() for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("preset", "wanted"),
+    [
+        ("classifier", {"output": "(32, 50, 128)", "scores": "(32, 2)"}),
+        ("small", {"output": "(1, 2, 3)", "h_n": "(1, 1, 3)"}),
+        ("both_ways", {"output": "(1, 2, 6)", "h_n": "(2, 1, 3)"}),
+        ("time_first", {"output": "(5, 3, 12)", "h_n": "(2, 3, 6)"}),
+        ("batch_first", {"output": "(5, 3, 12)", "h_n": "(2, 5, 6)"}),
+    ],
+)
+def test_the_course_text_s_cases_are_presets(preset: str, wanted: dict[str, str], page: Page) -> None:
+    page.get_by_role("button", name=say("en", f"foundations.preset.{preset}"), exact=True).click()
+    expect(page.locator("#sizes table.shapes .shape").nth(1)).to_have_text(wanted["output"])
+    found = shapes(page)
+    assert {name: found[name] for name in wanted} == wanted
+
+
+def test_a_shape_that_cannot_be_gets_pytorch_s_words_and_ours(page: Page) -> None:
+    page.get_by_label(say("en", "foundations.sizes.shape")).fill("(32, 50, 7)")
+    expect(told(page, "sizes")).to_contain_text("PyTorch: “")
+    expect(told(page, "sizes")).to_contain_text("built for 100 features")
+    page.get_by_label(say("en", "foundations.sizes.shape")).fill("<script>")
+    expect(told(page, "sizes")).to_have_text(say("en", "foundations.error_shape"))
+    page.get_by_label(say("en", "foundations.size.hidden")).fill("0")
+    expect(told(page, "sizes")).to_contain_text(say("en", "foundations.size.hidden"))
+
+
+# ---- gradients and patterns -------------------------------------------------------------
+
+
+def test_the_radius_decides_whether_gradients_vanish_or_explode(page: Page) -> None:
+    slider = page.get_by_label(say("en", "foundations.gradient.radius"))
+    slider.fill("0.5")
+    expect(told(page, "gradient")).to_contain_text("tanh: vanishes")
+    expect(told(page, "gradient")).to_contain_text("LSTM: stays alive")
+    slider.fill("1.5")
+    expect(told(page, "gradient")).to_contain_text("ReLU: explodes")
+    assert page.locator("#gradient .plots svg").count() == 4
+
+
+def test_a_pattern_plays_tick_by_tick(page: Page) -> None:
+    now = page.locator("#patterns g[data-state=now]")
+    later = page.locator("#patterns g[data-state=later]")
+    expect(later).to_have_count(0)
+    step = page.get_by_role("button", name=say("en", "foundations.patterns.step"))
+    step.click()
+    expect(now).to_have_count(len(foundations.PATTERNS))
+    ticks = [pattern.ticks for pattern in foundations.PATTERNS]
+    expect(later).to_have_count(sum(len(t) - 1 for t in ticks))
+    step.click()
+    expect(now).to_have_count(sum(len(t) > 1 for t in ticks))
+    page.get_by_role("button", name=say("en", "foundations.patterns.play")).click()
+    expect(later).to_have_count(0)
+
+
+def test_the_two_pages_lead_to_each_other(page: Page, url: str) -> None:
+    page.locator("#patterns a").first.click()
+    expect(page).to_have_url(f"{url}/?tab=one_to_many")
+    expect(page.locator("#one_to_many-drawing .drawing[data-state=done]")).to_be_attached(timeout=60_000)
+    page.get_by_role("link", name=say("en", "foundations.open")).click()
+    expect(page.locator("#hand .matrix.h")).to_be_visible()
+
+
+def test_another_language_keeps_the_numbers(page: Page) -> None:
+    cell(page, "x", 1, 1).fill("0.25")
+    expect(told(page, "hand")).to_have_text(say("en", "foundations.reach_first"))
+    page.get_by_label("中文", exact=True).check()
+    expect(told(page, "hand")).to_have_text(say("zh-CN", "foundations.reach_first"))
+    expect(page.locator("#sizes h2")).to_have_text(say("zh-CN", "foundations.sizes.title"))
+    assert cell(page, "x", 1, 1).input_value() == "0.25"
+
+
+@pytest.mark.parametrize(
+    ("lang", "scheme", "width"), [("en", "light", 1280), ("zh-CN", "dark", 1280), ("zh-CN", "light", 390)]
+)
+def test_axe_finds_nothing(browser: Browser, url: str, lang: str, scheme: str, width: int) -> None:
+    size = {"width": width, "height": 800}
+    with browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(f"{url}/foundations?lang={lang}")
+        expect(page.locator("#gradient .curve").first).to_be_attached(timeout=60_000)
+        expect(page.locator("#hand .agree")).to_contain_text("nn.RNN")
+        page.evaluate(AXE)
+        found = page.evaluate("axe.run(document)")
+        told = [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in found["violations"]]
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert told == [], "\n".join(map(str, told))
+    assert wide <= 0
