@@ -1,5 +1,6 @@
 """Inputs, patterns and words: what every demo relies on."""
 
+import ast
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -223,6 +224,7 @@ def test_every_error_gives_the_values_that_its_words_name() -> None:
 
 
 PARTS = "gallery|tab|demo|prose|input|info|choice|button|label|card|drawing|text|unrolled|verdict|cell|many|hint"
+PARTS += "|caption|lecture|foundations"
 KEY = rf"(?:{PARTS})\.[\w.]+\w"
 
 
@@ -256,3 +258,30 @@ def test_every_card_can_be_read(demo: Demo, lang: str) -> None:
     for title, rows in cards.items():
         assert say(lang, title) != title
         assert all("{" not in say(lang, key, **values) for key, values in rows)
+
+
+WORDY = re.compile(r"[A-Za-z]{3,}|[\u4e00-\u9fff]")
+
+
+def test_no_control_has_a_word_of_its_own() -> None:
+    """What app.py hands to Gradio comes from demos/text; the window's title is one for all languages."""
+    spoken = {"label", "value", "info", "placeholder", "description", "x_title", "y_title"}
+    found = [
+        (node.lineno, keyword.value.value)
+        for node in ast.walk(ast.parse(SOURCES[ROOT / "app.py"]))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("gr.")
+        for keyword in node.keywords
+        if keyword.arg in spoken and isinstance(keyword.value, ast.Constant)
+        if isinstance(keyword.value.value, str) and keyword.value.value not in LANGUAGES
+        if WORDY.search(keyword.value.value)
+    ]
+    assert found == []
+
+
+def test_no_script_has_a_word_of_its_own() -> None:
+    """What a script shows comes from `words`, but for mathematics and names of formats and of PyTorch."""
+    given = r"(?:textContent|innerText|title|ariaLabel|placeholder|alt)\s*=\s*"
+    given += r"(?P<quote>[\"'`])(?P<text>[^\"'`]*)(?P=quote)\s*[;,)]"
+    texts = [match["text"] for match in re.finditer(given, SCRIPTS)]
+    bare = [re.sub(r"\$\{[^}]*\}", "", text) for text in texts]
+    assert [text for text in bare if WORDY.search(text) and "PyTorch" not in text] == []

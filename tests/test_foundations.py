@@ -1,12 +1,15 @@
 """The computations behind the page of foundations: fast, exact, and safe with any input."""
 
 import copy
+import json
 import subprocess
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from demos import foundations as f
 from demos.base import InputError
@@ -195,3 +198,58 @@ def test_the_schematics_are_of_their_patterns() -> None:
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
 def test_a_gate_that_keeps_lets_the_gradient_through(kind: str) -> None:
     assert f.experiment(kind, 0.5)["gradient"][0] > 1e15 * f.experiment("tanh", 0.5)["gradient"][0]
+
+
+# ---- what the page asks -----------------------------------------------------------------
+
+
+def asked(**question: object) -> dict:
+    return json.loads(f.answer(json.dumps(question)))
+
+
+def test_a_question_gets_the_numbers_of_the_functions() -> None:
+    found = asked(ask="hand", tables=f.OPENING)
+    hs, os = f.by_hand(**f.checked(f.OPENING))
+    np.testing.assert_allclose(found["h"], hs)
+    np.testing.assert_allclose(found["o"], os)
+    assert not any(map(any, found["reached"]["h"]))
+    assert asked(ask="compare", tables=f.OPENING)["difference"] < 1e-12
+
+
+@pytest.mark.parametrize("radius", [0.1, 1.0, 2.0])
+def test_an_experiment_always_fits_into_json(radius: float) -> None:
+    text = f.answer(json.dumps({"ask": "gradient", "radius": radius}))
+    cells = json.loads(text, parse_constant=lambda name: pytest.fail(name))["cells"]
+    assert set(cells) == set(f.KINDS)
+    assert all(len(cell["gradient"]) == len(cell["h"]) == f.TIMES for cell in cells.values())
+    assert 1e-3 < cells["lstm"]["gradient"][0] < 1e3
+
+
+NONSENSE = (
+    ("", "{", "[]", "null", "3", "[" * 99_999, "\ud83d", "a" * 10**6),
+    ('{"ask": "nope"}', '{"ask": ["hand"]}', '{"ask": "hand"}', '{"ask": "gradient"}', '{"ask": "sizes", "sizes": {}}'),
+    ('{"ask": "hand", "tables": {"x": [[1]]}}', '{"ask": "hand", "tables": "<script>"}'),
+    ('{"ask": "gradient", "radius": 1e999}', '{"ask": "gradient", "radius": NaN}'),
+)
+
+
+@pytest.mark.parametrize("text", [text for some in NONSENSE for text in some], ids=lambda text: text[:40])
+def test_a_question_that_is_none_gets_a_sentence(text: str) -> None:
+    found = json.loads(f.answer(text))
+    assert say("en", found["error"], **found["values"])
+
+
+QUESTIONS = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8) | st.just(f.OPENING),
+    lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from([*f.BOUNDS, *f.TABLES, "x"]), v, max_size=7),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(sorted(f.ANSWERS)), QUESTIONS, QUESTIONS)
+def test_any_question_is_answered(ask: str, one: object, two: object) -> None:
+    question = {"ask": ask, "tables": one, "before": two, "sizes": one, "shape": two, "radius": one}
+    found = json.loads(f.answer(json.dumps(question)))
+    assert found
+    if "error" in found:
+        assert say("zh-CN", found["error"], **found["values"])

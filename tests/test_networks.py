@@ -247,3 +247,8 @@ def test_what_is_expensive_is_made_once_for_all_threads() -> None:
     other.join()
     assert len(made) == 1
     assert seen == made * 2
+
+
+def test_all_networks_together_stay_under_eighty_megabytes() -> None:
+    files = (path for folder in SHIPPED for path in folder.iterdir() if path.name != "checkpoint.safetensors")
+    assert sum(path.stat().st_size for path in files) <= 80 * 2**20

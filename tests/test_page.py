@@ -188,8 +188,10 @@ def test_an_error_is_a_sentence_and_the_drawing_stays(
 ) -> None:
     opened(page, f"{url}/?tab=many_to_many&lang={language}")
     page.locator("#many_to_many-network input[value=shakespeare]").check()
+    box = page.locator("#many_to_many-text textarea")
+    expect(box).to_have_value("First Citizen:\n")  # the beginning that comes with this network
     stood = text(page)
-    page.locator("#many_to_many-text textarea").fill(typed)
+    box.fill(typed)
     run(page, {"en": "Write", "zh-CN": "开始写"}[language])
     expect(page.locator(f"{WRITER} .notice")).to_contain_text(sentence)
     assert text(page) == stood

@@ -288,7 +288,7 @@ def train(out: Path, data: Path, validation: Path, config: dict, settings: Setti
         tokenizer = Tokenizer.from_file(str(Path(settings.start) / "tokenizer.json"))
     else:
         tokenizer = make_tokenizer(rows, SEEN)
-    tokenizer.save(str(out / "tokenizer.json"))
+    tokenizer.save(str(out / "tokenizer.json"), pretty=False)
     net = Captioner(CaptionerConfig(**config | {"vocab_size": tokenizer.get_vocab_size()}))
     begin(net, settings)
     net = net.to(memory_format=torch.channels_last)

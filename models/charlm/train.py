@@ -145,7 +145,7 @@ def train(corpus: str, data: Path, out: Path, config: dict, settings: Settings) 
     run = Run(CharLMConfig(**config), settings, device)
     batches = poem_batches if poems else stream_batches
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(out / "tokenizer.json"))
+    tokenizer.save(str(out / "tokenizer.json"), pretty=False)
     (out / "variants.json").write_text(json.dumps(variants, ensure_ascii=False), "utf-8")
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists():

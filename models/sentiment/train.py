@@ -140,7 +140,7 @@ def train(
         begin_with(net, Path(settings.vectors), tokenizer)
     run = training.Run(net, settings, device)
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(out / "tokenizer.json"))
+    tokenizer.save(str(out / "tokenizer.json"), pretty=False)
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists():
         run.resume(checkpoint)
