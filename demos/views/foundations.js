@@ -89,8 +89,8 @@ function handSection() {
   const reset = said(part, "button", "hand.reset", {}, { type: "button", class: "plain" });
   const told = node("p", { class: "told", role: "status" }, part);
   const results = node("div", { class: "tables" }, part);
-  const hidden = shown(results, "h", OPENING.x.length, OPENING.W_hh.length);
-  const outputs = shown(results, "o", OPENING.x.length, OPENING.W_hy.length);
+  const hidden = matrix(results, "h", OPENING.x.length, OPENING.W_hh.length);
+  const outputs = matrix(results, "o", OPENING.x.length, OPENING.W_hy.length);
   const agree = node("p", { class: "agree" }, part);
   ["by_hand", "by_cell", "by_rnn"].forEach((name) => code(part, name));
   let before = null; // the tables before the last edit
@@ -169,8 +169,6 @@ function matrix(parent, name, rows, columns) {
   return { cells };
 }
 
-const shown = matrix;
-
 // ---- 2. sizes -------------------------------------------------------------------------------
 
 function sizesSection() {
@@ -237,7 +235,8 @@ function sizesSection() {
       const row = node("tr", {}, table);
       node("th", { scope: "row" }, row, name);
       node("td", { class: "shape" }, row, tuple(found));
-      node("td", {}, row, words(`tensor.${name}.${first.checked ? "batch" : "time"}`) === `tensor.${name}.${first.checked ? "batch" : "time"}` ? words(`tensor.${name}`) : words(`tensor.${name}.${first.checked ? "batch" : "time"}`));
+      const ordered = ["input", "output"].includes(name) ? `.${first.checked ? "batch" : "time"}` : "";
+      node("td", {}, row, words(`tensor.${name}${ordered}`));
     }
   }
 
