@@ -103,7 +103,9 @@ def test_a_link_opens_the_very_same_drawing_in_another_browser(demo: Demo, conte
     wanted = drawn(page, demo.name)
     link = link_of(page, demo.name)
     expect(page).to_have_url(link)  # the address itself says the same
-    with context.browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 720}) as fresh:
+    with context.browser.new_context(
+        locale="zh-CN", viewport={"width": 1280, "height": 720}, reduced_motion="reduce"
+    ) as fresh:  # while the drawing still glides, other columns are drawn
         other = opened(fresh, link, demo.name)
         expect(transport(other, demo.name)).to_have_text(re.compile(r"^2 / "))
         assert drawn(other, demo.name) == wanted
