@@ -1,4 +1,4 @@
-.PHONY: demo test check examples pictures
+.PHONY: demo test check examples pictures space benchmarks
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -16,6 +16,13 @@ check: .venv/dev  ## formatting, lint and the fast tests
 examples: .venv/dev  ## compute the runs that the page shows before any network is loaded
 	$(BIN)/python -m demos.examples
 
+space: .venv/demo  ## build the folder that is uploaded to a Space, and check it
+	rm -rf build/space
+	$(BIN)/python -m hosting.space build/space
+
+benchmarks: .venv/dev chromium  ## measure how quick and steady the serving is; writes benchmarks/RESULTS.md
+	for name in startup together page load replicas; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
 pictures: .venv/dev chromium  ## take the README's screenshots
 	$(BIN)/python -m tests.pictures
 
@@ -31,3 +38,4 @@ pictures: .venv/dev chromium  ## take the README's screenshots
 .PHONY: chromium
 chromium:
 	@command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk)
+	@command -v nginx >/dev/null || (apt-get update -qq && apt-get install -y -qq nginx-light) || true

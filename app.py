@@ -8,33 +8,45 @@ import functools
 import inspect
 import itertools
 import json
+import logging
 import math
+import os
+import signal
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event, Semaphore, Thread
 from typing import Any
 
 import gradio as gr
 import pandas
 import segno
+from starlette.middleware import Middleware
+from threadpoolctl import threadpool_limits
 
+import models
 from demos import discover, foundations, listing, photos
 from demos.base import Demo, Input, InputError, around
 from demos.examples import stored
+from demos.limits import LIMITS
 from demos.text import LANGUAGES, say, words
 from demos.tours import Tour, all_tours
 from demos.views import SLOT, TEMPLATE, page_script, script, style
 from demos.views.trace import line, lines, tick_record
+from hosting import guard
 from models import NetworkError
 
 FRAME = 0.04  # seconds between two updates of the page
-LIMIT = 8  # runs at once; they share the cores
+FIRST = 0.01  # seconds to the first, so that it brings something that was written
 SEPARATOR = "\x1f"  # between the tokens of a list in a link
+SESSIONS = 500  # visitors whose page Gradio remembers; none of ours keeps anything there
+HOUSEWORK = 60.0  # seconds between two sweeps
+LOOKS = 4  # questions about single ticks that are answered at once
 SHOWN_TEXT = 300  # characters of a text in the table of many
-QUEUE = 64  # visitors that may wait
 SANS = ("system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace")
 STYLE = """
@@ -52,11 +64,13 @@ CHOOSE_LANGUAGE = """(shown) => {
   const asked = new URLSearchParams(location.search).get('lang') ?? localStorage.getItem('gallery.lang');
   const lang = asked ?? (navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
   document.documentElement.lang = lang.startsWith('zh') ? 'zh-CN' : 'en';
+  document.cookie = `gallery.lang=${document.documentElement.lang}; path=/; SameSite=Lax; max-age=31536000`;
   document.body.classList.toggle('presenting', new URLSearchParams(location.search).get('present') === '1');
   return [document.documentElement.lang];
 }"""
 KEEP_LANGUAGE = """(lang) => {
   localStorage.setItem('gallery.lang', lang);
+  document.cookie = `gallery.lang=${lang}; path=/; SameSite=Lax; max-age=31536000`;
   document.documentElement.lang = lang;
   const here = new URL(location);
   if (here.searchParams.has('lang')) {
@@ -100,7 +114,8 @@ def trace(demo: Demo, lang: str, values: dict[str, Any]) -> Iterator[str]:
     """The growing trace of a run: what the page draws. An error is a line, too."""
     try:
         pieces = lines(demo, demo.check(brought(demo, values)), uuid.uuid4().hex[:12])
-        text, shown = next(pieces) + next(pieces), 0.0  # a first step, or an error that leaves the page as it is
+        text = next(pieces) + next(pieces)  # a first step, or an error that leaves the page as it is
+        shown = time.monotonic() - FRAME + FIRST
         for piece in pieces:
             text += piece
             if time.monotonic() - shown > FRAME:
@@ -123,8 +138,13 @@ def sentence(error: InputError, lang: str) -> str:
 
 def inspector(demo: Demo) -> Callable[[str], str]:
     """What the drawing asks for one tick: its gates, or one unit's numbers. JSON in and out."""
+    places = Semaphore(LOOKS)
 
     def inspect(asked: str) -> str:
+        with places:
+            return looked_up(asked)
+
+    def looked_up(asked: str) -> str:
         try:
             question = json.loads(asked)
             inputs, t = demo.check(question["inputs"]), int(question["t"])
@@ -174,6 +194,7 @@ class Page:
                 self.controls = {i.name: self.control(i) for i in demo.inputs if i.place == "main"}
                 with gr.Row():
                     self.run = self.button(f"button.run.{demo.name}", "primary")
+                    self.run.elem_id = f"{demo.name}-run"
                     self.stop = self.button("button.stop", "secondary")
                 with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.advanced")}) as more:
                     self.controls |= {i.name: self.control(i) for i in demo.inputs if i.place == "advanced"}
@@ -234,7 +255,7 @@ class Page:
             "EXAMPLES": [example.get("photo") for example in self.demo.examples],
             "WORD_OF": {i.name: own("input", name, i.name) for i in self.demo.inputs},
         }
-        drawing = gr.HTML(
+        drawing = Drawing(
             html_template=TEMPLATE,
             css_template=style(self.demo.view),
             js_on_load=script(self.demo.view, **given),
@@ -299,8 +320,8 @@ class Page:
     def connect(self) -> None:
         """The events of this demo. What the page sends is checked in `trace`."""
         inputs = [self.lang, *self.controls.values()]
-        compute = {"outputs": self.drawing, "concurrency_id": "network", "concurrency_limit": LIMIT}
-        quiet = {"api_visibility": "private", "show_progress": "hidden"}
+        compute = {"outputs": self.drawing, "concurrency_id": "network", "concurrency_limit": LIMITS.runs}
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": self.drawing}
         start = gr.on(
             [self.run.click, *(c.submit for c in self.controls.values() if isinstance(c, gr.Textbox))],
             self.start,
@@ -413,7 +434,12 @@ class Many:
         outputs = [self.told, self.bars, self.table, self.csv]
         inputs = [page.lang, self.lines, self.file, page.controls["language"], page.controls["network"]]
         event = run.click(
-            self.compute, inputs, outputs, concurrency_id="network", concurrency_limit=LIMIT, api_visibility="private"
+            self.compute,
+            inputs,
+            outputs,
+            concurrency_id="network",
+            concurrency_limit=LIMITS.runs,
+            api_visibility="private",
         )
         stop.click(None, cancels=[event], api_visibility="private")
 
@@ -557,10 +583,15 @@ def served(demo: Demo, name: str, function: Callable[..., Iterator[dict]]) -> Ca
         except InputError as error:
             raise gr.Error(" ".join(sentence(error, lang) for lang in LANGUAGES), print_exception=False) from None
         except NetworkError:
-            raise gr.Error(" ".join(say(lang, "error.network") for lang in LANGUAGES)) from None
+            raise gr.Error(everywhere("error.network"), print_exception=False) from None
 
     answer.__name__ = name  # what the MCP tool is called
     return answer
+
+
+def everywhere(key: str) -> str:
+    """A sentence in all languages, for programs."""
+    return " ".join(say(lang, key) for lang in LANGUAGES)
 
 
 def foundations_page(blocks: gr.Blocks) -> None:
@@ -577,7 +608,7 @@ def foundations_page(blocks: gr.Blocks) -> None:
     }
     with blocks.route("Foundations", "foundations", show_in_navbar=False):
         lang = head(said, "foundations.head", "foundations.back", "./")
-        drawing = gr.HTML(
+        drawing = Drawing(
             html_template='<div class="foundations"></div>',
             js_on_load=page_script("foundations", **given),
             server_functions=[foundations.answer],
@@ -585,7 +616,7 @@ def foundations_page(blocks: gr.Blocks) -> None:
             elem_id="foundations",
         )
         said.add(drawing, lambda at: {"lang": at})
-        quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang, "queue": False}
         blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
         lang.input(said.updates, lang, said.components, js=KEEP_LANGUAGE, **quiet)
 
@@ -604,10 +635,57 @@ def head(said: Words, title: str, other: str, target: str) -> gr.Radio:
     return lang
 
 
+class Gallery(gr.Blocks):
+    """Gradio's page, but what is sent to it in a wrong shape is answered in words, and nothing of it
+    is printed: Gradio's own message would hold what the visitor wrote."""
+
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """One update of an event."""
+        try:
+            return await super().process_api(*args, **kwargs)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            logging.getLogger(guard.__name__).warning(guard.place(error))
+            raise gr.Error(everywhere("error.request"), print_exception=False) from None
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """What the components make of a request. No file is fetched from elsewhere."""
+        try:
+            if any(isinstance(given, dict) and distant(given) for given in inputs):
+                raise ValueError
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        except Exception:
+            raise gr.Error(everywhere("error.request"), print_exception=False) from None
+
+
+class Drawing(gr.HTML):
+    """Gradio's own, but it remembers which attributes its script does not name: Gradio asks for hundreds
+    with each new visitor, and searches the whole script for each of them."""
+
+    is_template = True  # in the browser it is Gradio's own
+
+    def __getattr__(self, name: str) -> Any:
+        absent = self.__dict__.setdefault("_absent", set())
+        if name in absent:
+            raise AttributeError(name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            absent.add(name)
+            raise
+
+
+def distant(file: dict[str, Any]) -> bool:
+    """Whether a file that a program sends lies on another machine."""
+    return str(file.get("path") or "").lower().startswith(("http:", "https:"))
+
+
 def build() -> gr.Blocks:
     """The whole page."""
     said, pages, inner = Words(), [], {}
-    with gr.Blocks(title="RNN gallery", analytics_enabled=False) as blocks:
+    with Gallery(title="RNN gallery", analytics_enabled=False, delete_cache=(60, LIMITS.keep)) as blocks:
         lang = head(said, "gallery.head", "foundations.open", "./foundations")
         with gr.Tabs() as outer:
             for tab, demos in itertools.groupby(discover(), key=lambda demo: demo.tab):
@@ -617,8 +695,11 @@ def build() -> gr.Blocks:
                             pages.append(Page(demo, lang, said))
         for demo in discover():
             for name, function in demo.api.items():
-                gr.api(served(demo, name, function), api_name=name, concurrency_id="network", concurrency_limit=LIMIT)
-        quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+                gr.api(
+                    served(demo, name, function), api_name=name, concurrency_id="network", concurrency_limit=LIMITS.runs
+                )
+        # Where an event may show its progress, Gradio's page looks again at every later event: at one place only.
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang, "queue": False}
         arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
         blocks.load(open_tab, None, [outer, *inner.values()], **quiet)
         for page in pages:
@@ -657,10 +738,38 @@ def theme() -> gr.themes.Base:
     )
 
 
+def sweep() -> None:
+    """Delete what was uploaded or made for download more than `keep` seconds ago, also by a process that died."""
+    for path in Path(gr.utils.get_upload_folder()).rglob("*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_ctime > LIMITS.keep:
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
+def attend(blocks: gr.Blocks) -> None:
+    """Open the networks behind the page; then keep house until the process is told to stop."""
+    told = Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: told.set())
+    Thread(target=models.warm, daemon=True).start()
+    while not told.wait(HOUSEWORK):
+        sweep()
+    guard.closing.set()  # what runs may end; what comes is told so
+    end = time.monotonic() + LIMITS.grace
+    while any(blocks._queue.active_jobs) and time.monotonic() < end:
+        time.sleep(FRAME)
+    blocks.close()
+
+
 def main() -> None:
     """Launch; address, port and root path come from Gradio's environment variables."""
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / "rnn-gallery"))
+    threadpool_limits(1, "blas")  # runs share the cores; each with threads of its own would be slower for all
+    handler = logging.StreamHandler()
+    handler.setFormatter(guard.Places())
+    logging.basicConfig(handlers=[handler])
     blocks = build()
-    blocks.queue(max_size=QUEUE)
+    blocks.queue(max_size=LIMITS.queue, default_concurrency_limit=LIMITS.runs)
     blocks.launch(
         theme=theme(),
         css=STYLE + style("lecture") + style("foundations"),
@@ -670,7 +779,11 @@ def main() -> None:
         ssr_mode=False,
         max_file_size=photos.BYTES,
         mcp_server=True,
+        app_kwargs={"middleware": [Middleware(guard.Guard)]},
+        state_session_capacity=SESSIONS,
+        prevent_thread_lock=True,
     )
+    attend(blocks)
 
 
 if __name__ == "__main__":

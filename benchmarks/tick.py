@@ -90,8 +90,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("network", nargs="?", default="shakespeare")
     network = models.load(f"charlm/{parser.parse_args().network}")
-    layers = [layer.weights for layer in network.layers]
-    read = sum(w.nbytes for w in layers) + network.head.nbytes
+    layers = [layer.weights.weights for layer in network.layers]
+    read = sum(w.nbytes for w in layers) + network.head.weights.nbytes
     matrix, vector = np.ones((read // 4096, 1024), np.float32), np.ones(1024, np.float32)
     timed = {
         "sum": torch.from_numpy(matrix).sum,

@@ -16,6 +16,7 @@ import models
 from demos import characters
 from demos.base import Demo, InputError, Step
 from models.charlm.data import form_of
+from models.together import Writer
 
 INPUTS = (characters.NETWORK, characters.TEXT)
 
@@ -33,12 +34,16 @@ def steps(text: str, network: str = "shakespeare") -> Iterator[Step]:
     text = net.normalise(text)
     if not text:
         raise InputError("error.empty")
-    reader = characters.Reader(net)
-    for token in [form_of(text), *text] if network == "tang" else text:
-        fields = reader.tick(token)
-        guess = net.tokens[int(np.argmax(reader.belief))]
-        best = reader.candidates(reader.belief)
-        yield Step(read=token, written=guess, probability=reader.probability(guess), candidates=best, **fields)
+
+    def writer() -> Writer:
+        reader = characters.Reader(net)
+        for token in [form_of(text), *text] if network == "tang" else text:
+            fields = yield from reader.tick(token)
+            guess = net.tokens[int(np.argmax(reader.belief))]
+            best = reader.candidates(reader.belief)
+            yield Step(read=token, written=guess, probability=reader.probability(guess), candidates=best, **fields)
+
+    yield from net.together.run(writer())
 
 
 def read_text(

@@ -1,6 +1,6 @@
 """What the demos of the character networks share: two inputs, and a tick as a Step's fields."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,35 +8,30 @@ from numpy.typing import NDArray
 
 import models
 from demos.base import Candidate, Input, Step, around, unit_numbers
-from models.sampling import soften
+from demos.limits import LIMITS
+from models.charlm.network import Row
 
 BOOKS = ("shakespeare", "tang", "hongloumeng")
-LONGEST = 5000  # characters read
-SHOWN = 10  # candidates a tick
+LONGEST = LIMITS.beginning  # characters read
 
 NETWORK = Input("network", "choice", "shakespeare", choices=BOOKS)
 TEXT = Input("text", "text", "First Citizen:\n", high=LONGEST, lines=3)
 
 
 class Reader:
-    """A network at work on one text: its state, and what it believes comes next."""
+    """A network at work on one text: what it believes comes next."""
 
     def __init__(self, net: Any) -> None:
-        self.net, self.state = net, net.zero()
+        self.net = net
         self.belief: NDArray | None = None  # (V,)
 
-    def tick(self, token: str) -> dict[str, Any]:
+    def tick(self, token: str) -> Generator[int, Row, dict[str, Any]]:
         """Put one token in; returns the step's state, memory, gates and surprise."""
         id_ = self.net.id(token)
         surprise = None if self.belief is None else -float(np.log2(max(self.belief[id_], 1e-30)))
-        logits, self.state, gates = self.net.tick([id_], self.state)
-        self.logits = logits[0]  # (V,)
-        self.belief = soften(self.logits)
-        fields = {"surprise": surprise, "state": np.concatenate([layer.h for layer in self.state])}  # L of (1, H)
-        if self.state[0].c is not None:
-            fields["memory"] = np.concatenate([layer.c for layer in self.state])
-        fields["gates"] = {name: np.concatenate([layer[name] for layer in gates]) for name in gates[0]}
-        return fields
+        row = yield id_
+        self.logits, self.belief, self.best = row.logits, row.belief, row.best  # (V,), (V,), ids
+        return {"surprise": surprise, "state": row.state, "memory": row.memory, "gates": row.gates}
 
     def probability(self, token: str) -> float:
         """What the network gives to this token as the next."""
@@ -44,10 +39,8 @@ class Reader:
 
     def candidates(self, chances: NDArray) -> tuple[Candidate, ...]:
         """The likeliest next tokens, and with which chance each is drawn."""
-        best = np.argpartition(-self.belief, SHOWN)[:SHOWN]
-        best = best[np.argsort(-self.belief[best], kind="stable")]
-        values = zip(best.tolist(), self.belief[best].tolist(), chances[best].tolist(), strict=True)
-        return tuple(Candidate(self.net.tokens[i], p, q) for i, p, q in values)
+        tokens = map(self.net.tokens.__getitem__, self.best.tolist())
+        return tuple(map(Candidate, tokens, self.belief[self.best].tolist(), chances[self.best].tolist()))
 
 
 def header(network: str, text: str, **_: Any) -> dict[str, Any]:

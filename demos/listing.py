@@ -10,9 +10,10 @@ from typing import Any
 import models
 from demos import sentences
 from demos.base import InputError
+from demos.limits import LIMITS
 
-MOST = 10_000  # texts
-BYTES = 20_000_000  # of a file
+MOST = LIMITS.texts
+BYTES = LIMITS.megabytes * 1_000_000  # of a file
 PORTION = 64  # texts between two reports
 COLUMNS = ("text", "sentence", "review", "comment", "content", "文本", "句子", "评论", "内容")
 

@@ -17,14 +17,16 @@ import numpy as np
 import models
 from demos import characters
 from demos.base import Demo, Input, InputError, Step
+from demos.limits import LIMITS
 from models.charlm.data import BREAKS, END
 from models.charlm.data import FORMS as FORM_TOKENS
 from models.sampling import cut, draw, soften
+from models.together import Writer
 
 FORMS = ("五绝", "七绝", "五律", "七律")
 LINES = {"五绝": 4, "七绝": 4, "五律": 8, "七律": 8}
-MOST = 2000  # characters written in one go
-PORTION = 10  # characters between two answers of the API
+MOST = LIMITS.written  # characters written in one go
+PORTION = 10  # characters between two answers of the API, while they are few
 
 TANG = {"network": ("tang",)}
 INPUTS = (
@@ -32,7 +34,7 @@ INPUTS = (
     Input("form", "choice", "五绝", choices=FORMS, only=TANG),
     characters.TEXT,
     Input("acrostic", "text", "", high=20, only=TANG),
-    Input("length", "whole", 300, low=1, high=MOST),
+    Input("length", "whole", min(300, MOST), low=1, high=MOST),
     Input("temperature", "number", 0.8, low=0, high=2, step=0.05),
     Input("top_k", "whole", 0, low=0, high=100, place="advanced"),
     Input("top_p", "number", 1.0, low=0.05, high=1, step=0.05, place="advanced"),
@@ -72,22 +74,27 @@ def steps(
     net = models.load(f"charlm/{network}")
     given = opening(net.normalise(text), form if network == "tang" else "")
     lines = Acrostic(acrostic if network == "tang" else "", LINES[form], given)
-    reader = characters.Reader(net)
-    for token in given[:-1]:
-        yield Step(read=token, **reader.tick(token))
-    token = given[-1]
-    for place, uniform in enumerate(np.random.default_rng(seed).random(len(written) + length)):
-        fields = reader.tick(token) | {"fed" if place else "read": token}
-        fields["surprise"] = None if place else fields["surprise"]
-        chances = cut(soften(net.writable(reader.logits), temperature), top_k, top_p)
-        wish = lines.wish(token)
-        fields["chosen"] = place in chosen or (wish is not None and place >= len(written))
-        wish = written[place] if place < len(written) else wish
-        token = net.tokens[draw(chances, uniform)] if wish is None else wish
-        fields["probability"] = reader.probability(token)
-        yield Step(**fields, written=token, candidates=reader.candidates(chances))
-        if token == END:
-            return
+    uniforms = np.random.default_rng(seed).random(len(written) + length)
+
+    def writer() -> Writer:
+        reader = characters.Reader(net)
+        for token in given[:-1]:
+            yield Step(read=token, **(yield from reader.tick(token)))
+        token = given[-1]
+        for place, uniform in enumerate(uniforms):
+            fields = (yield from reader.tick(token)) | {"fed" if place else "read": token}
+            fields["surprise"] = None if place else fields["surprise"]
+            chances = cut(soften(net.writable(reader.logits), temperature), top_k, top_p)
+            wish = lines.wish(token)
+            fields["chosen"] = place in chosen or (wish is not None and place >= len(written))
+            wish = written[place] if place < len(written) else wish
+            token = net.tokens[draw(chances, uniform)] if wish is None else wish
+            fields["probability"] = reader.probability(token)
+            yield Step(**fields, written=token, candidates=reader.candidates(chances))
+            if token == END:
+                return
+
+    yield from net.together.run(writer())
 
 
 def opening(text: str, form: str) -> list[str]:
@@ -148,11 +155,13 @@ def continue_text(
     """
     inputs = DEMO.check(locals())
     tokens: list[dict[str, Any]] = []
+    due = PORTION
     for step in steps(**inputs):
         if step.written is not None:
             tokens.append({"token": step.written, "probability": round(step.probability, 5)})
-            if len(tokens) % PORTION == 0:
-                yield result(tokens, complete=False)
+        if len(tokens) == due:
+            yield result(tokens, complete=False)
+            due += max(PORTION, due // 4)  # each answer holds all before it
     yield result(tokens, complete=True)
 
 

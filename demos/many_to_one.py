@@ -16,9 +16,11 @@ import numpy as np
 import models
 from demos import listing, sentences
 from demos.base import Candidate, Demo, Input, InputError, Step, around, unit_numbers
+from demos.limits import LIMITS
 
-LONGEST = 1_000_000  # characters of a text
+LONGEST = LIMITS.sentence  # characters of a text
 ANALYSED = 300  # tokens; of a longer text only the verdict is computed
+SHARE = 1024  # texts of a list between two answers of the API
 STRANGE = 0.5  # share of words in pieces from which on another language is suspected
 NAMES = {"positive": "verdict.positive", "negative": "verdict.negative"}
 
@@ -226,7 +228,11 @@ def sentiment(
     """
     single = isinstance(text, str)
     given = DEMO.check({"language": language, "network": network, "text": text if single else ""})
-    rows = list(listing.verdicts([given["text"]] if single else text, given["language"], given["network"]))
+    rows: list[dict[str, Any]] = []
+    for row in listing.verdicts([given["text"]] if single else text, given["language"], given["network"]):
+        rows.append(row)
+        if len(rows) % SHARE == 0:  # where nobody waits for the rest any more, this is where it ends
+            yield {"results": rows}
     yield rows[0] if single else {"results": rows}
 
 

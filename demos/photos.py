@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from demos.base import InputError
+from demos.limits import LIMITS
 from models.captioner.data import SIZE, squash
 
 FOLDER = Path(__file__).parent / "examples" / "photos"
 PREFIX = "data:image/jpeg;base64,"
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-BYTES = 20_000_000  # of a file
-PIXELS = 60_000_000  # of a picture; more are refused before they are decoded
+BYTES = LIMITS.megabytes * 1_000_000  # of a file
+PIXELS = LIMITS.megapixels * 1_000_000  # of a picture
 SMALL = 32  # pixels a side, below which there is little to see
 QUALITY = 92  # of the JPEG that travels
 OTHER_FORMATS = {  # what people take for pictures, by how its file begins

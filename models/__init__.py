@@ -6,6 +6,7 @@ folder of its architecture, whose module `network` opens it.
 
 import importlib
 import json
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock, RLock
@@ -28,6 +29,20 @@ class shared_property(cached_property):
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         with _making:
             return super().__get__(instance, owner)
+
+
+def warm() -> None:
+    """Open everything, in the order of the tabs, so that no visitor waits; what is damaged costs its own tab."""
+    with suppress(NetworkError):
+        load("captioner/flickr8k").module  # noqa: B018, it needs torch from the first photo on
+    from models import packed, tick
+
+    if packed.available():
+        tick.Matrix.pack = staticmethod(packed.laid_out)
+    for family in ("sentiment", "charlm"):
+        for name in names(family):
+            with suppress(NetworkError):
+                load(f"{family}/{name}")
 
 
 class NetworkError(RuntimeError):
@@ -62,7 +77,10 @@ def _known(name: str) -> tuple[str, str]:
 
 @cache
 def _open(family: str, network: str) -> Any:
+    from models import checksums
+
     try:
+        checksums.check(ROOT / family / network)
         return importlib.import_module(f"models.{family}.network").Network(ROOT / family / network)
     except Exception as error:  # a damaged file fails in as many ways as there are formats
         raise NetworkError(f"{family}/{network}: {error}") from error

@@ -11,6 +11,7 @@ Hochreiter & Schmidhuber 1997), and a test holds the two equal to 1e-5. All arra
 float32; B is the number of streams that advance together.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,28 @@ class State(NamedTuple):
 
     h: Array
     c: Array | None = None
+
+
+class Matrix:
+    """Weights (N, K) that are multiplied by the inputs of B streams.
+
+    With NumPy one stream is a matrix times a vector, which is twice as quick as a product of
+    matrices. Once torch is there, `pack` makes a product that many streams share.
+    """
+
+    pack: Callable[[Array], Callable[[Array], Array]] | None = None  # models/packed.py, for all of them
+
+    def __init__(self, weights: Array) -> None:
+        self.weights = np.ascontiguousarray(weights)
+        self.times: Callable[[Array], Array] | None = None
+
+    def __call__(self, x: Array) -> Array:  # (B, K) -> (B, N)
+        if self.times is None and Matrix.pack is not None:
+            self.times = Matrix.pack(self.weights)
+        return product(self.weights, x) if self.times is None else self.times(x)
+
+    def __getitem__(self, rows: int | slice | Array) -> Array:
+        return self.weights[rows]
 
 
 def product(weights: Array, x: Array) -> Array:  # (N, K), (B, K) -> (B, N)
@@ -48,7 +71,7 @@ class RNNTick:
 
     def __init__(self, w_ih: Array, w_hh: Array, b_ih: Array, b_hh: Array) -> None:
         self.size = w_hh.shape[1]
-        self.weights = np.ascontiguousarray(np.concatenate([w_ih, w_hh], 1))  # (H, E + H)
+        self.weights = Matrix(np.concatenate([w_ih, w_hh], 1))  # (H, E + H)
         self.bias = b_ih + b_hh
 
     def zero(self, batch: int = 1) -> State:
@@ -57,7 +80,7 @@ class RNNTick:
 
     def __call__(self, x: Array, state: State) -> tuple[State, dict[str, Array]]:
         """Advance by one tick: x (B, E), state of (B, H)."""
-        z = product(self.weights, np.concatenate([x, state.h], 1))  # (B, E + H) -> (B, H)
+        z = self.weights(np.concatenate([x, state.h], 1))  # (B, E + H) -> (B, H)
         z += self.bias
         return State(np.tanh(z, out=z)), {}
 
@@ -74,10 +97,10 @@ class GRUTick:
     def __init__(self, w_ih: Array, w_hh: Array, b_ih: Array, b_hh: Array) -> None:
         self.size = size = w_hh.shape[1]
         both = slice(0, 2 * size)  # the rows of r and u; halved for `squash`
-        self.gate_weights = np.ascontiguousarray(np.concatenate([w_ih[both], w_hh[both]], 1) / 2)
+        self.gate_weights = Matrix(np.concatenate([w_ih[both], w_hh[both]], 1) / 2)
         self.gate_bias = (b_ih[both] + b_hh[both]) / 2
-        self.w_in, self.b_in = np.ascontiguousarray(w_ih[2 * size :]), b_ih[2 * size :]
-        self.w_hn, self.b_hn = np.ascontiguousarray(w_hh[2 * size :]), b_hh[2 * size :]
+        self.w_in, self.b_in = Matrix(w_ih[2 * size :]), b_ih[2 * size :]
+        self.w_hn, self.b_hn = Matrix(w_hh[2 * size :]), b_hh[2 * size :]
 
     def zero(self, batch: int = 1) -> State:
         """The state before the first tick."""
@@ -85,14 +108,14 @@ class GRUTick:
 
     def __call__(self, x: Array, state: State) -> tuple[State, dict[str, Array]]:
         """Advance by one tick: x (B, E), state of (B, H)."""
-        z = product(self.gate_weights, np.concatenate([x, state.h], 1))  # -> (B, 2H)
+        z = self.gate_weights(np.concatenate([x, state.h], 1))  # -> (B, 2H)
         z += self.gate_bias
         squash(z)
         r, u = z[:, : self.size], z[:, self.size :]
-        n = product(self.w_hn, state.h)  # (B, H) -> (B, H)
+        n = self.w_hn(state.h)  # (B, H) -> (B, H)
         n += self.b_hn
         n *= r
-        n += product(self.w_in, x)
+        n += self.w_in(x)
         n += self.b_in
         np.tanh(n, out=n)
         return State(n + u * (state.h - n)), {"reset": r, "update": u, "candidate": n}
@@ -120,7 +143,7 @@ class LSTMTick:
         i, f, g, o = np.arange(4 * self.size).reshape(4, -1)  # PyTorch's order of rows
         rows = np.concatenate([i, f, o, g])
         half = np.repeat(np.float32([0.5, 0.5, 0.5, 1]), self.size)  # halved for `squash`
-        self.weights = np.concatenate([w_ih, w_hh], 1)[rows] * half[:, None]  # (4H, E + H)
+        self.weights = Matrix(np.concatenate([w_ih, w_hh], 1)[rows] * half[:, None])  # (4H, E + H)
         self.bias = (b_ih + b_hh)[rows] * half
 
     def zero(self, batch: int = 1) -> State:
@@ -129,7 +152,7 @@ class LSTMTick:
 
     def __call__(self, x: Array, state: State) -> tuple[State, dict[str, Array]]:
         """Advance by one tick: x (B, E), state of (B, H)."""
-        z = product(self.weights, np.concatenate([x, state.h], 1))  # (B, E + H) -> (B, 4H)
+        z = self.weights(np.concatenate([x, state.h], 1))  # (B, E + H) -> (B, 4H)
         z += self.bias
         n = self.size
         squash(z[:, : 3 * n])

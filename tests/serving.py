@@ -5,11 +5,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from string import Template
 from threading import Event
 
 from playwright.sync_api import Browser, sync_playwright
@@ -34,18 +36,25 @@ def free_port() -> int:
 
 
 @contextmanager
-def gallery() -> Iterator[str]:
+def gallery(root: Path = ROOT, **settings: str) -> Iterator[str]:
     """`python app.py` on a free port; yields its address once it answers."""
+    with process_of(settings, root) as (url, _):
+        yield url
+
+
+@contextmanager
+def process_of(settings: Mapping[str, str], root: Path = ROOT) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The same with more variables in its environment; yields its process, too."""
     url = f"http://127.0.0.1:{(port := free_port())}"
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"} | settings
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=root, env=environment, stdout=subprocess.DEVNULL)
     try:
         while process.poll() is None:
             with suppress(urllib.error.URLError), urllib.request.urlopen(url):
                 break
             Event().wait(0.1)
         assert process.poll() is None, "the gallery ended before it answered"
-        yield url
+        yield url, process
     finally:
         process.terminate()
         process.wait()
@@ -58,3 +67,26 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@contextmanager
+def proxied(replicas: list[str]) -> Iterator[str]:
+    """nginx, configured as in hosting/nginx.conf, before galleries; yields the address of the page."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # nginx's workers are another user where it was started by root
+        servers = " ".join(f"server {url.removeprefix('http://')} fail_timeout=5s;" for url in replicas)
+        given = Template((ROOT / "hosting/nginx.conf").read_text("utf-8"))
+        (Path(folder) / "nginx.conf").write_text(
+            given.safe_substitute(FOLDER=folder, PORT=port, SERVERS=servers), "utf-8"
+        )
+        process = subprocess.Popen(["nginx", "-p", folder, "-e", "stderr", "-c", f"{folder}/nginx.conf"])
+        try:
+            while process.poll() is None:
+                with suppress(urllib.error.URLError), urllib.request.urlopen(f"http://127.0.0.1:{port}/rnn/"):
+                    break
+                Event().wait(0.1)
+            yield f"http://127.0.0.1:{port}/rnn"
+        finally:
+            process.terminate()
+            process.wait()

@@ -15,7 +15,11 @@ from tokenizers import Tokenizer
 
 from models import shared_property
 from models.charlm.data import FORMS, OTHER, UNKNOWN, load_variants
-from models.tick import TICKS, Array, State, product
+from models.sampling import soften
+from models.tick import TICKS, Array, Matrix, State
+from models.together import Together
+
+BEST = 10  # candidates of a tick
 
 
 class Tick(NamedTuple):
@@ -24,6 +28,18 @@ class Tick(NamedTuple):
     logits: Array
     state: list[State]
     gates: list[dict[str, Array]]
+
+
+class Row(NamedTuple):
+    """One stream's share of a tick: logits (V,), softmax of them, the likeliest `BEST` tokens' ids, best
+    first, and h, c and every gate of all layers (L, H)."""
+
+    logits: Array
+    belief: Array
+    best: NDArray[np.intp]
+    state: Array
+    memory: Array | None
+    gates: dict[str, Array]
 
 
 class Network:
@@ -39,6 +55,7 @@ class Network:
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         self._unwritable = [i for i, token in enumerate(self.tokens) if token in (UNKNOWN, OTHER, *FORMS)]
         self._take(load_file(self.folder / "model.safetensors"))
+        self.together = Together(self)
 
     def _scores(self) -> dict[str, Any]:
         """What `evaluate.py` measured and wrote beside the weights; empty before it has."""
@@ -55,8 +72,8 @@ class Network:
             for i in range(self.config["num_layers"])
         ]
         tied = self.config["tie_word_embeddings"]
-        self.head, self.head_bias = w["embedding.weight"] if tied else w["head.weight"], w["head.bias"]
-        self.project = (w["project.weight"], w["project.bias"]) if tied else None
+        self.head, self.head_bias = Matrix(w["embedding.weight"] if tied else w["head.weight"]), w["head.bias"]
+        self.project = (Matrix(w["project.weight"]), w["project.bias"]) if tied else None
 
     @shared_property
     def module(self) -> Any:
@@ -81,8 +98,19 @@ class Network:
             after.append(now)
             gates.append(layer_gates)
         if self.project is not None:
-            x = product(self.project[0], x) + self.project[1]  # (B, H) -> (B, E)
-        return Tick(product(self.head, x) + self.head_bias, after, gates)  # -> (B, V)
+            x = self.project[0](x) + self.project[1]  # (B, H) -> (B, E)
+        return Tick(self.head(x) + self.head_bias, after, gates)  # -> (B, V)
+
+    def rows(self, tick: Tick) -> list[Row]:
+        """The parts of a tick of B streams; what all need is computed for all at once."""
+        belief = soften(tick.logits)  # (B, V)
+        best = np.argpartition(-belief, BEST)[:, :BEST]
+        best = np.take_along_axis(best, np.argsort(-np.take_along_axis(belief, best, 1), 1, kind="stable"), 1)
+        h = np.stack([layer.h for layer in tick.state], 1)  # L of (B, H) -> (B, L, H)
+        c = [None] * len(h) if tick.state[0].c is None else np.stack([layer.c for layer in tick.state], 1)
+        gates = {name: np.stack([layer[name] for layer in tick.gates], 1) for name in tick.gates[0]}
+        of = [{name: gate[i] for name, gate in gates.items()} for i in range(len(h))]
+        return [Row(*parts) for parts in zip(tick.logits, belief, best, h, c, of, strict=True)]
 
     def normalise(self, text: str) -> str:
         """The text in the characters that the network was trained on, where there is one."""

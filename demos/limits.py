@@ -1,0 +1,39 @@
+"""What one visitor, and all together, may ask for: every limit of the gallery.
+
+Each can be set by an environment variable, `GALLERY_` and its name: `GALLERY_RUNS=4`.
+"""
+
+import os
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The defaults suit two processor cores and a hall of a hundred."""
+
+    runs: int = 16  # networks that write or read at once
+    queue: int = 64  # runs that may wait for their turn; further ones are told to come again
+    rate: int = 3000  # requests of one address a minute, 0 for any number: a whole hall may share one address
+    sentence: int = 1_000_000  # characters of a text whose sentiment is read
+    beginning: int = 5000  # characters of a text that is continued or read aloud
+    written: int = 2000  # characters written in one go
+    texts: int = 10_000  # of a list
+    megabytes: int = 20  # of an uploaded file
+    megapixels: int = 60  # of a photo; more are refused before they are decoded
+    keep: int = 3600  # seconds until an upload is deleted
+    grace: int = 8  # seconds that running streams have to end when the server is told to stop
+
+
+def from_environment() -> Limits:
+    """The limits as the environment sets them; SystemExit where that is no number."""
+    return Limits(**{limit.name: _given(limit.name, limit.default) for limit in fields(Limits)})
+
+
+def _given(name: str, default: int) -> int:
+    text = os.environ.get(f"GALLERY_{name.upper()}", str(default))
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise SystemExit(f"GALLERY_{name.upper()} must be a whole number, not {text!r}")
+    return int(text)
+
+
+LIMITS = from_environment()

@@ -1,0 +1,1 @@
+"""What the gallery needs to stand in public."""

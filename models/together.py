@@ -1,0 +1,100 @@
+"""Several streams of one network, ticking in one batch.
+
+A *writer* is a generator. It yields the id of the token that it wants to read next and is sent
+what the network computed for it; whatever else it yields is handed out to whoever
+iterates over `Together.run`. There is no thread of its own: who needs a result advances all
+streams, and the others find theirs ready. A lone stream so runs without any exchange between
+threads, and ten together cost little more than one (Orca, Yu et al. 2022, batches so, too).
+"""
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from models.tick import State
+
+BURST = 16  # results that one stream fetches at a time while it has company
+AHEAD = 4 * BURST  # results that may wait to be fetched; then the stream pauses
+
+
+Writer = Generator[Any, Any, None]
+
+
+class Stream:
+    """A writer, the token it waits for, its state, and what it has handed out."""
+
+    def __init__(self, writer: Writer, state: list[State]) -> None:
+        self.writer, self.state = writer, state
+        self.out: deque[Any] = deque()
+        self.wish: int | None = None
+        self.over, self.error = False, None
+        self.advance(None)
+
+    def advance(self, row: Any) -> None:
+        """Send what the network computed, and take what comes until the next wish."""
+        try:
+            item = self.writer.send(row)
+            while not isinstance(item, int):
+                self.out.append(item)
+                item = next(self.writer)
+            self.wish = item
+        except StopIteration:
+            self.over = True
+        except Exception as error:  # it is its own reader's, not that of who happens to tick
+            self.over, self.error = True, error
+
+
+class Together:
+    """The streams of one network: anything with `zero()`, `tick(ids, state)`, and `rows(tick)`, its parts."""
+
+    def __init__(self, net: Any) -> None:
+        self.net = net
+        self.streams: list[Stream] = []
+        self.turn = Lock()
+
+    def run(self, writer: Writer) -> Iterator[Any]:
+        """What the writer hands out. Closing this iterator ends the stream."""
+        stream = Stream(writer, self.net.zero())
+        self.streams.append(stream)
+        try:
+            while stream.out or not stream.over:
+                while stream.out:
+                    yield stream.out.popleft()
+                with self.turn:
+                    self._until_ready(stream)
+            if stream.error:
+                raise stream.error
+        finally:
+            with self.turn:  # nobody is in the middle of it
+                self.streams.remove(stream)
+                writer.close()
+
+    def _until_ready(self, stream: Stream) -> None:
+        """Advance all streams until this one has something to hand out: at once when it is alone,
+        else a burst, since every change of thread costs as much as a tick."""
+        while not stream.over and len(stream.out) < (BURST if len(self.streams) > 1 else 1):
+            self._tick([s for s in list(self.streams) if not s.over and len(s.out) < AHEAD])
+
+    def _tick(self, streams: list[Stream]) -> None:
+        """One tick of these streams."""
+        state = streams[0].state if len(streams) == 1 else [_stack(layers) for layers in _layers(streams)]
+        tick = self.net.tick([s.wish for s in streams], state)
+        for i, (stream, row) in enumerate(zip(streams, self.net.rows(tick), strict=True)):
+            stream.state = [
+                State(*(None if part is None else part[i : i + 1] for part in layer)) for layer in tick.state
+            ]
+            stream.advance(row)
+
+
+def _layers(streams: list[Stream]) -> Iterator[tuple[State, ...]]:
+    """Each layer's states, one a stream."""
+    return zip(*(stream.state for stream in streams), strict=True)
+
+
+def _stack(states: tuple[State, ...]) -> State:
+    """States of one stream each -> the state of the batch."""
+    parts = zip(*states, strict=True)  # h of every stream, c of every stream
+    return State(*(None if part[0] is None else np.concatenate(part) for part in parts))

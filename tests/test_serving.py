@@ -1,0 +1,273 @@
+"""The gallery as strangers and crowds meet it: limits, overload, leaving, stopping, damaged files."""
+
+import asyncio
+import json
+import re
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+
+import app
+import models
+from demos import limits, photos
+from demos.text import say
+from hosting import guard
+from models import checksums
+from tests.serving import ROOT, gallery, process_of
+
+PHOTO = photos.FOLDER / f"{photos.examples()[0]}.jpg"
+CONTINUE = ["ROMEO:\n", "hongloumeng", 5, 0.8, 0, 1.0, 1, "五绝", ""]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with gallery() as address:
+        yield address
+
+
+def join(address: str, data: list[object] = CONTINUE, name: str = "continue", lang: str = "en") -> httpx.Response:
+    """Ask for a run; its event's id, or why not."""
+    headers = {"accept-language": lang}
+    return httpx.post(f"{address}/gradio_api/call/{name}", json={"data": data}, headers=headers, timeout=60)
+
+
+def last_of(address: str, event: str, name: str = "continue") -> str:
+    """The last line of a run's stream."""
+    with httpx.stream("GET", f"{address}/gradio_api/call/{name}/{event}", timeout=120) as stream:
+        return [line for line in stream.iter_lines() if line][-1]
+
+
+# ---- limits -----------------------------------------------------------------------------
+
+
+def test_a_limit_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GALLERY_WRITTEN", "77")
+    assert limits.from_environment() == limits.Limits(written=77)
+
+
+@pytest.mark.parametrize("wrong", ["", "many", "-1", "1.5", "1e3", "٣", "9" * 30])
+def test_a_limit_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("GALLERY_RUNS", wrong)
+    with pytest.raises(SystemExit, match="GALLERY_RUNS"):
+        limits.from_environment()
+
+
+def test_every_limit_is_documented() -> None:
+    names = [f"GALLERY_{name.upper()}" for name in limits.Limits.__dataclass_fields__]
+    for file in ("README.md", "README.zh-CN.md"):
+        text = (ROOT / file).read_text("utf-8")
+        assert [name for name in names if name not in text] == []
+
+
+def test_an_address_has_so_many_requests_in_a_minute() -> None:
+    now = [0.0]
+    rate = guard.Rate(3, clock=lambda: now[0])
+    assert [rate.allows("a") for _ in range(5)] == [True] * 3 + [False] * 2
+    assert rate.allows("b")
+    now[0] = 61.0
+    assert rate.allows("a")
+
+
+def test_addresses_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "ADDRESSES", 10)
+    now = [0.0]
+    rate = guard.Rate(3, clock=lambda: now[0])
+    for number in range(100):
+        now[0] += 10
+        rate.allows(str(number))
+    assert len(rate.counts) <= 11
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "lang"),
+    [
+        ("", "zh-TW,en", "zh-CN"),
+        ("", "de", "en"),
+        ("a=1; gallery.lang=zh-CN", "en", "zh-CN"),
+        ("gallery.lang=xx", "", "en"),
+    ],
+)
+def test_a_refusal_speaks_the_pages_language(cookie: str, accepted: str, lang: str) -> None:
+    headers = [(b"cookie", cookie.encode()), (b"accept-language", accepted.encode())]
+    assert guard.language({"headers": headers}) == lang
+
+
+def test_old_uploads_are_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    for name in ("a/photo.jpg", "b/c/verdicts.csv"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("x")
+    app.sweep()
+    assert (tmp_path / "a/photo.jpg").exists()
+    monkeypatch.setattr(app, "LIMITS", limits.Limits(keep=-1))
+    for _ in range(3):  # a folder goes once it is empty
+        app.sweep()
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- weights ----------------------------------------------------------------------------
+
+
+@pytest.mark.weights
+def test_the_sums_beside_the_weights_are_right() -> None:
+    folders = [path.parent for path in models.ROOT.glob("*/*/config.json")]
+    assert len(folders) >= 16
+    for folder in folders:
+        checksums.check(folder)
+        noted = (folder / checksums.NAME).read_text("utf-8")
+        assert all(path.name in noted for path in folder.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_one_wrong_bit_is_refused(folder: Path, name: str) -> None:
+    checksums.write(folder)
+    checksums.check(folder)
+    raw = bytearray((folder / name).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (folder / name).write_bytes(raw)
+    with pytest.raises(checksums.DamagedFileError, match=re.escape(name)):
+        checksums.check(folder)
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A gallery whose poems have a wrong byte, and whose sentiment network is gone."""
+    root = tmp_path_factory.mktemp("copy")
+    shutil.copy(ROOT / "app.py", root)
+    for part in ("demos", "models", "hosting"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    weights = root / "models/charlm/tang/model.safetensors"
+    raw = bytearray(weights.read_bytes())
+    raw[-1000] ^= 0xFF
+    weights.write_bytes(raw)
+    (root / "models/sentiment/en/model.safetensors").unlink()
+    with gallery(root) as address:
+        yield address
+
+
+@pytest.mark.weights
+def test_a_damaged_network_costs_its_own_runs_only(damaged: str) -> None:
+    client = Client(damaged, verbose=False)
+    for call in (
+        {"text": "床前", "network": "tang", "api_name": "/continue"},
+        {"text": "good", "api_name": "/sentiment"},
+    ):
+        with pytest.raises(AppError, match=re.escape(say("en", "error.network"))):
+            client.predict(**call)
+    assert client.predict(text="ROMEO:", length=5, api_name="/continue")["complete"]
+    assert client.predict(text="一点也不难吃", api_name="/sentiment")["label"] == "positive"
+
+
+# ---- full, left, stopped ----------------------------------------------------------------
+
+
+@pytest.mark.weights
+def test_a_full_gallery_says_so_at_once_in_the_visitors_language() -> None:
+    with gallery(GALLERY_RUNS="1", GALLERY_QUEUE="2") as address, ThreadPoolExecutor(12) as pool:
+        data = ["宝玉", "hongloumeng", 2000, *CONTINUE[3:]]
+        answers = list(pool.map(lambda _: join(address, data, lang="zh-CN"), range(12)))
+        refused = [a for a in answers if a.status_code == 429]
+        assert refused
+        assert {a.json()["detail"] for a in refused} == {say("zh-CN", "error.busy")}
+        taken = [a.json()["event_id"] for a in answers if a.status_code == 200]
+        assert len(taken) + len(refused) == 12
+        assert all('"complete": true' in last_of(address, event) for event in taken)  # what runs goes on
+
+
+@pytest.mark.weights
+def test_an_address_that_asks_too_often_is_told() -> None:
+    with gallery(GALLERY_RATE="4") as address:
+        answers = [join(address) for _ in range(6)]
+        assert [a.status_code for a in answers] == [200] * 4 + [429] * 2
+        assert answers[-1].json()["detail"] == say("en", "error.rate")
+
+
+@pytest.mark.weights
+def test_a_visitor_who_leaves_frees_his_place() -> None:
+    texts = ["I have never been so bored by a film, and the end was no better. " * 20] * 6000
+    with gallery(GALLERY_RUNS="1") as address:
+        whole = time.monotonic()
+        event = join(address, [texts[:2000], "en", "two_way"], "sentiment").json()["event_id"]
+        assert "results" in last_of(address, event, "sentiment")
+        whole = time.monotonic() - whole  # a third of what the next visitor asks for
+        event = join(address, [texts, "en", "two_way"], "sentiment").json()["event_id"]
+        with httpx.stream("GET", f"{address}/gradio_api/call/sentiment/{event}", timeout=60) as stream:
+            next(stream.iter_bytes())
+        waited = time.monotonic()
+        assert "complete" in last_of(address, join(address).json()["event_id"])
+        assert time.monotonic() - waited < 2 * whole
+
+
+@pytest.mark.weights
+def test_running_streams_may_end_when_the_server_is_told_to_stop() -> None:
+    with process_of({"GALLERY_GRACE": "60"}) as (address, process):
+        Client(address, verbose=False).predict(*CONTINUE, api_name="/continue")
+        event = join(address, ["宝玉", "hongloumeng", 2000, *CONTINUE[3:]]).json()["event_id"]
+        with httpx.stream("GET", f"{address}/gradio_api/call/continue/{event}", timeout=60) as stream:
+            lines = stream.iter_lines()
+            next(lines)
+            process.send_signal(signal.SIGTERM)
+            assert '"complete": true' in [line for line in lines if line][-1]
+        assert process.wait(60) == 0
+
+
+# ---- everywhere -------------------------------------------------------------------------
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("path", ["", "foundations", "gradio_api/info"])
+def test_the_headers_are_those_of_a_public_page(url: str, path: str) -> None:
+    headers = httpx.get(f"{url}/{path}").headers
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "same-origin")
+
+
+@pytest.mark.weights
+def test_an_agent_can_use_the_tools(url: str) -> None:
+    async def use() -> tuple[list[str], list[str]]:
+        async with (
+            streamable_http_client(f"{url}/gradio_api/mcp/") as (read, write, *_),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            calls = {
+                "sentiment": {"text": "Not bad at all."},
+                "continue": {"text": "ROMEO:\n", "length": 20},
+                "caption": {"photo": photos.packed(photos.pixels_of(photos.examples()[0])), "language": "zh"},
+            }
+            answers = [await session.call_tool(name, given) for name, given in calls.items()]
+            assert not any(answer.isError for answer in answers)
+            return [tool.name for tool in tools], [answer.content[-1].text for answer in answers]
+
+    tools, (sentiment, continued, caption) = asyncio.run(use())
+    assert {"caption", "continue", "sentiment", "read"} == set(tools)
+    assert "positive" in sentiment
+    assert '"complete": true' in continued.lower().replace("'", '"').replace("true", "true")
+    assert re.search(r"[\u4e00-\u9fff]", caption) or "\\u" in caption
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("file", ["README.md", "README.zh-CN.md"])
+def test_the_programs_in_the_readme_run(
+    url: str, file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(PHOTO, tmp_path / "photo.jpg")
+    programs = re.findall(r"```python\n(.*?)```", (ROOT / file).read_text("utf-8"), re.DOTALL)
+    assert programs
+    for program in programs:
+        program = program.replace("http://127.0.0.1:7860", url).replace("photo.jpg", str(tmp_path / "photo.jpg"))
+        exec(compile(program, file, "exec"), {})
+    out = capsys.readouterr().out
+    assert json.dumps("positive")[1:-1] in out
+    assert len(out.splitlines()) >= 3

@@ -1,0 +1,120 @@
+"""Streams that tick in one batch: each must get what it would get alone."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import numpy as np
+import pytest
+
+from models import packed
+from models.charlm.network import Network
+from models.tick import Matrix
+from models.together import AHEAD, Together, Writer
+
+STREAMS = 7
+
+
+@pytest.fixture(params=[False, True], ids=["numpy", "onednn"])
+def net(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
+    if request.param and not packed.available():
+        pytest.skip("this PyTorch was built without oneDNN")
+    monkeypatch.setattr(Matrix, "pack", staticmethod(packed.laid_out) if request.param else None)
+    return Network(folder)
+
+
+def reader(net: Network, ids: list[int]) -> Writer:
+    """Hands out the logits after each token."""
+    for id_ in ids:
+        yield (yield id_).logits
+
+
+def ids_of(seed: int, net: Network) -> list[int]:
+    return np.random.default_rng(seed).integers(0, len(net.tokens), 40 + 9 * seed).tolist()
+
+
+def alone(net: Network, ids: list[int]) -> list[np.ndarray]:
+    return list(Together(net).run(reader(net, ids)))
+
+
+def test_a_lone_stream_is_the_plain_tick(net: Network) -> None:
+    ids, state, wanted = ids_of(1, net), net.zero(), []
+    for id_ in ids:
+        tick = net.tick([id_], state)
+        state = tick.state
+        wanted.append(tick.logits[0])
+    assert np.array_equal(alone(net, ids), wanted)
+
+
+def test_company_changes_nothing(net: Network) -> None:
+    together, start = Together(net), Barrier(STREAMS)
+
+    def one(seed: int) -> list[np.ndarray]:
+        start.wait()
+        return list(together.run(reader(net, ids_of(seed, net))))
+
+    with ThreadPoolExecutor(STREAMS) as pool:
+        found = list(pool.map(one, range(STREAMS)))
+    for seed, logits in enumerate(found):
+        wanted = alone(net, ids_of(seed, net))
+        if Matrix.pack is None:  # NumPy multiplies one vector and several in different orders
+            np.testing.assert_allclose(logits, wanted, atol=1e-5)
+        else:
+            assert np.array_equal(logits, wanted)
+    assert together.streams == []
+
+
+def test_one_that_ticks_advances_the_others(net: Network) -> None:
+    together = Together(net)
+    first, second = (together.run(reader(net, ids_of(seed, net))) for seed in (1, 2))
+    next(first), next(second)
+    for _ in range(20):
+        next(first)
+    waiting = len(together.streams[1].out)
+    assert waiting >= 10
+    first.close()
+    assert len(list(second)) == len(ids_of(2, net)) - 1
+
+
+def test_a_stream_that_nobody_reads_pauses(net: Network) -> None:
+    together = Together(net)
+    endless = together.run(reader(net, [1] * 10_000))
+    next(endless)
+    list(together.run(reader(net, [1] * 500)))
+    assert len(together.streams[0].out) <= AHEAD
+    endless.close()
+    assert together.streams == []
+
+
+def test_closing_ends_the_writer(net: Network) -> None:
+    ended = []
+
+    def writer() -> Writer:
+        try:
+            yield from reader(net, [1] * 100)
+        finally:
+            ended.append(True)
+
+    run = Together(net).run(writer())
+    next(run)
+    run.close()
+    assert ended == [True]
+
+
+def test_an_error_is_its_own_streams(net: Network) -> None:
+    together = Together(net)
+
+    def failing() -> Writer:
+        yield (yield 1).logits
+        yield (yield 2).logits
+        raise ValueError("mine")
+
+    def fetched(run: Iterator) -> int:
+        return len(list(run))
+
+    healthy = together.run(reader(net, [1] * 30))
+    next(healthy)
+    with pytest.raises(ValueError, match="mine"):
+        fetched(together.run(failing()))
+    assert fetched(healthy) == 29
