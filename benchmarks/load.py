@@ -63,9 +63,11 @@ async def asked(client: httpx.AsyncClient, name: str, inputs: list[dict[str, Any
     return [own.get(c["props"].get("elem_id"), c["props"].get("value")) for c in inputs]
 
 
-async def visit(client: httpx.AsyncClient, event: tuple[int, list[Any]], lang: str, tally: Tally) -> None:
+async def visit(
+    client: httpx.AsyncClient, event: tuple[int, list[Any]], visitor: tuple[str, str], tally: Tally
+) -> None:
     """One run, from the button to its last line."""
-    begun, session = time.perf_counter(), f"{random.getrandbits(64):x}"
+    begun, (session, lang) = time.perf_counter(), visitor
     join = {"fn_index": event[0], "data": event[1], "session_hash": session}
     answer = await client.post("/gradio_api/queue/join", json=join, headers={"accept-language": lang})
     if answer.status_code == 429:
@@ -91,15 +93,15 @@ async def visit(client: httpx.AsyncClient, event: tuple[int, list[Any]], lang: s
 async def visitor(url: str, number: int, until: float, think: float, events: dict[str, Any], tally: Tally) -> None:
     """One visitor, who goes from tab to tab until the time is over."""
     chance = random.Random(number)
+    session, lang = f"{chance.getrandbits(64):x}", chance.choice(("en", "zh-CN"))  # a page keeps its session
     async with httpx.AsyncClient(base_url=url, timeout=120) as client:
         await asyncio.sleep(chance.random() * think)
         while time.monotonic() < until:
             name = chance.choice(sorted(events))
             event, inputs = events[name]
-            lang = chance.choice(("en", "zh-CN"))
             try:
                 data = await asked(client, name, inputs, chance)
-                await visit(client, (event, data), lang, tally)
+                await visit(client, (event, data), (session, lang), tally)
             except (httpx.HTTPError, ValueError) as error:
                 tally.errors.append(repr(error))
             await asyncio.sleep(chance.expovariate(1 / think))

@@ -9,14 +9,17 @@ import argparse
 import asyncio
 import json
 import random
+import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 
 from benchmarks.results import save
-from tests.serving import process_of, proxied
+from tests.proxying import proxied
+from tests.serving import process_of
 
 REPLICAS = 3
 PREFIX = "/rnn"
@@ -40,6 +43,7 @@ async def visitor(url: str, number: int, until: float, runs: list[tuple[int, flo
     """One visitor; notes when each of his runs ended, and whether well."""
     chance = random.Random(number)
     async with httpx.AsyncClient(base_url=f"{url}/", timeout=60) as client:
+        await client.get("")  # the page, and with it the seat
         while time.monotonic() < until:
             done = await continued(client, chance.randrange(10**6))
             runs.append((number, time.monotonic(), done))
@@ -67,7 +71,8 @@ def main() -> None:
     settings = {"GRADIO_ROOT_PATH": PREFIX, "GALLERY_RATE": "0"}
     with ExitStack() as stack:
         replicas = [stack.enter_context(process_of(settings)) for _ in range(REPLICAS)]
-        url = stack.enter_context(proxied([address for address, _ in replicas]))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(proxied(folder, [address for address, _ in replicas], PREFIX))
         runs, killed = asyncio.run(load(url, given.visitors, given.seconds, replicas[0][1].kill))
     failed = Counter(number for number, _, done in runs if not done)
     again = {number for number, at, done in runs if done and at > killed and number in failed}

@@ -12,7 +12,7 @@ class Limits:
     """The defaults suit two processor cores and a hall of a hundred."""
 
     runs: int = 16  # networks that write or read at once
-    queue: int = 64  # runs that may wait for their turn; further ones are told to come again
+    queue: int = 100  # runs that may wait for their turn; further ones are told to come again
     rate: int = 3000  # requests of one address a minute, 0 for any number: a whole hall may share one address
     sentence: int = 1_000_000  # characters of a text whose sentiment is read
     beginning: int = 5000  # characters of a text that is continued or read aloud

@@ -5,13 +5,11 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from string import Template
 from threading import Event
 
 from playwright.sync_api import Browser, sync_playwright
@@ -67,26 +65,3 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
-
-
-@contextmanager
-def proxied(replicas: list[str]) -> Iterator[str]:
-    """nginx, configured as in hosting/nginx.conf, before galleries; yields the address of the page."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # nginx's workers are another user where it was started by root
-        servers = " ".join(f"server {url.removeprefix('http://')} fail_timeout=5s;" for url in replicas)
-        given = Template((ROOT / "hosting/nginx.conf").read_text("utf-8"))
-        (Path(folder) / "nginx.conf").write_text(
-            given.safe_substitute(FOLDER=folder, PORT=port, SERVERS=servers), "utf-8"
-        )
-        process = subprocess.Popen(["nginx", "-p", folder, "-e", "stderr", "-c", f"{folder}/nginx.conf"])
-        try:
-            while process.poll() is None:
-                with suppress(urllib.error.URLError), urllib.request.urlopen(f"http://127.0.0.1:{port}/rnn/"):
-                    break
-                Event().wait(0.1)
-            yield f"http://127.0.0.1:{port}/rnn"
-        finally:
-            process.terminate()
-            process.wait()

@@ -1,23 +1,15 @@
-"""What is uploaded, what is packed into an image, and the page behind a proxy with a prefix."""
+"""What is uploaded to a Space, and what is packed into an image."""
 
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
-from gradio_client import Client, handle_file
-from playwright.sync_api import expect
 
-from demos import photos
-from demos.text import say
 from hosting import space
-from tests.serving import ROOT, chromium, gallery, proxied
-
-PHOTO = photos.FOLDER / f"{photos.examples()[0]}.jpg"
+from tests.serving import ROOT
 
 
 @pytest.fixture
@@ -90,48 +82,3 @@ def test_the_image_runs_as_nobody_special_and_tells_its_health() -> None:
     assert re.search(r'(?m)^CMD \["python", "app.py"\]$', text)
     for part in ("app.py", "demos", "models", "hosting/guard.py", "requirements.txt"):
         assert re.search(rf"(?m)^COPY .*\b{part}", text), part
-
-
-# ---- behind a proxy ---------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def prefixed() -> Iterator[str]:
-    """The page as nginx serves it, under /rnn/."""
-    if shutil.which("nginx") is None:
-        pytest.skip("there is no nginx here")
-    with gallery(GRADIO_ROOT_PATH="/rnn") as address, proxied([address]) as page:
-        yield page
-
-
-@pytest.mark.weights
-def test_the_api_streams_through_a_proxy(prefixed: str) -> None:
-    client = Client(prefixed, verbose=False)
-    answers = list(client.submit(text="ROMEO:\n", length=100, api_name="/continue"))
-    assert len(answers) > 3
-    assert answers[-1]["complete"]
-    assert client.predict(photo=handle_file(str(PHOTO)), api_name="/caption")["caption"]
-
-
-@pytest.mark.weights
-def test_a_seat_is_kept_by_a_cookie(prefixed: str) -> None:
-    with httpx.Client() as visitor:
-        seats = [visitor.get(f"{prefixed}/gradio_api/info") and visitor.cookies["gallery_seat"] for _ in range(3)]
-    assert len(set(seats)) == 1
-    assert httpx.get(f"{prefixed}/gradio_api/info").cookies["gallery_seat"] != seats[0]
-
-
-@pytest.mark.weights
-@pytest.mark.browser
-def test_the_page_works_under_a_prefix(prefixed: str) -> None:
-    with chromium() as browser:
-        page, lost = browser.new_page(), []
-        page.on("response", lambda answer: answer.status >= 400 and lost.append(answer.url))
-        page.goto(f"{prefixed}/?tab=many_to_many&lang=en&text=KING%3A&length=40")
-        done = page.locator("#many_to_many-drawing .drawing[data-state=done]")
-        expect(done).to_be_attached(timeout=60_000)
-        page.get_by_role("button", name=say("en", "button.run.many_to_many"), exact=True).click()
-        expect(done).to_be_attached(timeout=60_000)
-        page.goto(f"{prefixed}/foundations")
-        expect(page.locator("#foundations table").first).to_be_visible(timeout=60_000)
-        assert [url for url in lost if "favicon" not in url] == []
