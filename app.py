@@ -763,7 +763,12 @@ def attend(blocks: gr.Blocks) -> None:
 
 def main() -> None:
     """Launch; address, port and root path come from Gradio's environment variables."""
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / "rnn-gallery"))
+    # A folder of our own, since what is old in it is deleted.
+    os.environ["GRADIO_TEMP_DIR"] = str(
+        Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "rnn-gallery"
+    )
+    if "SPACE_ID" in os.environ:  # only the hub's proxy reaches a Space; it names the visitor
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     threadpool_limits(1, "blas")  # runs share the cores; each with threads of its own would be slower for all
     handler = logging.StreamHandler()
     handler.setFormatter(guard.Places())

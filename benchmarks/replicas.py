@@ -1,58 +1,75 @@
-"""Three replicas behind nginx, and one is killed: python -m benchmarks.replicas [--visitors 30]
+"""Three replicas behind nginx, and one is killed: python -m benchmarks.replicas [--visitors 30] [--seconds 40]
 
-Each visitor keeps his seat by nginx's cookie and continues texts, with pauses, until the time is
-over. In the middle one process is killed. Its visitors lose the run of that moment and are then
-served by another; those of the others must notice nothing.
+Each visitor keeps the cookie that nginx gives him, continues texts and asks for verdicts, with pauses to
+think. In the middle one replica is killed. Its visitors lose the run of that moment and are served
+again by another; those of the others must notice nothing.
 """
 
 import argparse
 import asyncio
-import json
 import random
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from benchmarks.results import save
-from tests.proxying import proxied
+from tests.proxying import LOG, proxied
 from tests.serving import process_of
 
 REPLICAS = 3
 PREFIX = "/rnn"
+THINK = 1.0  # seconds between two runs of a visitor, on average
+CALLS = {
+    "continue": ["ROMEO:\n", "shakespeare", 1000, 0.8, 0, 1.0, 1, "五绝", ""],
+    "sentiment": ["Not a dull moment.", "en", "two_way"],
+}
 
 
-async def continued(client: httpx.AsyncClient, seed: int) -> bool:
-    """Whether one continuation came to its end."""
-    data = ["ROMEO:\n", "shakespeare", 200, 0.8, 0, 1.0, seed, "五绝", ""]
+@dataclass(frozen=True)
+class Run:
+    """One call: by whom, which cookie he had, when it began, and whether it came to its end."""
+
+    visitor: int
+    cookie: str
+    begun: float
+    done: bool
+
+
+async def called(client: httpx.AsyncClient, name: str) -> bool:
+    """Whether one call came to its end."""
     try:
-        joined = await client.post("gradio_api/call/continue", json={"data": data})
-        event, last = joined.raise_for_status().json()["event_id"], ""
-        async with client.stream("GET", f"gradio_api/call/continue/{event}") as stream:
-            async for line in stream.aiter_lines():
-                last = line or last
-        return json.loads(last.removeprefix("data:"))[0]["complete"]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        joined = await client.post(f"gradio_api/call/{name}", json={"data": CALLS[name]})
+        event, events = joined.raise_for_status().json()["event_id"], []
+        async with client.stream("GET", f"gradio_api/call/{name}/{event}") as stream:
+            stream.raise_for_status()
+            events = [line async for line in stream.aiter_lines() if line.startswith("event:")]
+        return events[-1:] == ["event: complete"]
+    except (httpx.HTTPError, ValueError):
         return False
 
 
-async def visitor(url: str, number: int, until: float, runs: list[tuple[int, float, bool]]) -> None:
-    """One visitor; notes when each of his runs ended, and whether well."""
+async def visitor(url: str, number: int, until: float, runs: list[Run]) -> None:
+    """Open the page, then call with pauses until the time is over."""
     chance = random.Random(number)
     async with httpx.AsyncClient(base_url=f"{url}/", timeout=60) as client:
-        await client.get("")  # the page, and with it the seat
+        (await client.get("")).raise_for_status()
         while time.monotonic() < until:
-            done = await continued(client, chance.randrange(10**6))
-            runs.append((number, time.monotonic(), done))
-            await asyncio.sleep(chance.expovariate(1))
+            await asyncio.sleep(chance.expovariate(1 / THINK))
+            begun = time.monotonic()
+            done = await called(client, chance.choice(sorted(CALLS)))
+            runs.append(Run(number, client.cookies["gallery_replica"], begun, done))
 
 
-async def load(url: str, visitors: int, seconds: float, kill: object) -> tuple[list[tuple[int, float, bool]], float]:
+async def load(url: str, visitors: int, seconds: float, kill: Callable[[], None]) -> tuple[list[Run], float]:
     """All visitors' runs, and when the replica was killed."""
-    runs: list[tuple[int, float, bool]] = []
+    runs: list[Run] = []
     until = time.monotonic() + seconds
     everyone = [asyncio.create_task(visitor(url, n, until, runs)) for n in range(visitors)]
     await asyncio.sleep(seconds / 2)
@@ -60,6 +77,32 @@ async def load(url: str, visitors: int, seconds: float, kill: object) -> tuple[l
     kill()
     await asyncio.gather(*everyone)
     return runs, killed
+
+
+def served(log: Path) -> list[tuple[str, str]]:
+    """A visitor's cookie and the replica that answered, of each request that nginx noted."""
+    lines = [line.split() for line in log.read_text("utf-8").splitlines()]
+    return [(words[0], words[-3]) for words in lines]  # of several replicas that were tried, the last answered
+
+
+def told(runs: list[Run], killed_at: float, replica: str, requests: list[tuple[str, str]]) -> dict[str, Any]:
+    """The figures: of the visitors of the replica that was killed, and of the others."""
+    homes: dict[str, str] = {}
+    for cookie, home in requests:
+        homes.setdefault(cookie, home)
+    lost = {run.visitor for run in runs if homes[run.cookie] == replica}
+    later = [run for run in runs if run.begun > killed_at and run.visitor in lost]
+    again = {run.visitor for run in later if run.done}
+    return {
+        "requests_per_replica": sorted(Counter(at for _, at in requests).values(), reverse=True),
+        "requests_of_the_killed_one": sum(at == replica for _, at in requests),
+        "runs": len(runs),
+        "visitors_of_the_killed_one": len(lost),
+        "errors_of_its_visitors": sum(not run.done for run in runs if run.visitor in lost),
+        "errors_of_runs_begun_after_the_kill": sum(not run.done for run in runs if run.begun > killed_at),
+        "errors_of_the_others": sum(not run.done for run in runs if run.visitor not in lost),
+        "share_served_again": len(again) / max(1, len({run.visitor for run in later})),
+    }
 
 
 def main() -> None:
@@ -70,24 +113,14 @@ def main() -> None:
     given = parser.parse_args()
     settings = {"GRADIO_ROOT_PATH": PREFIX, "GALLERY_RATE": "0"}
     with ExitStack() as stack:
-        replicas = [stack.enter_context(process_of(settings)) for _ in range(REPLICAS)]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        replicas = [stack.enter_context(process_of(settings)) for _ in range(REPLICAS)]
         url = stack.enter_context(proxied(folder, [address for address, _ in replicas], PREFIX))
-        runs, killed = asyncio.run(load(url, given.visitors, given.seconds, replicas[0][1].kill))
-    failed = Counter(number for number, _, done in runs if not done)
-    again = {number for number, at, done in runs if done and at > killed and number in failed}
-    save(
-        "replicas",
-        {
-            "replicas": REPLICAS,
-            "visitors": given.visitors,
-            "runs": len(runs),
-            "visitors_who_noticed": len(failed),
-            "most_runs_that_one_of_them_lost": max(failed.values(), default=0),
-            "of_them_served_again": len(again),
-            "failures_before_the_kill": sum(not done for _, at, done in runs if at < killed),
-        },
-    )
+        (killed, process), *_ = replicas
+        runs, at = asyncio.run(load(url, given.visitors, given.seconds, process.kill))
+        requests = served(folder / LOG)
+    figures = {"replicas": REPLICAS, "visitors": given.visitors, "seconds": given.seconds}
+    save("replicas", figures | told(runs, at, killed.removeprefix("http://"), requests))
 
 
 if __name__ == "__main__":

@@ -26,14 +26,16 @@ FRONT = (
     "python_version",
     "app_file",
     "license",
+    "short_description",
     "tags",
 )
 SHORT = 60  # characters of the short description
 
 
-def files(root: Path = ROOT) -> list[Path]:
-    """The tracked files of the product, relative to its folder."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True).stdout
+def files(root: Path = ROOT, *options: str) -> list[Path]:
+    """The tracked files of the product, relative to its folder, or those that `git ls-files` lists with options."""
+    command = ["git", "ls-files", "-z", *options]
+    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
     names = [Path(name) for name in listed.split("\0") if name]
     return [name for name in names if name.parts[0] in PARTS or name.as_posix() in LINKED]
 
@@ -56,7 +58,8 @@ def faults(root: Path, names: list[Path]) -> list[str]:
     if len(front.get("short_description", "")) > SHORT:
         found.append(f"the short description has more than {SHORT} characters")
     found += [f"{name} is a link" for name in names if (root / name).is_symlink()]
-    sizes = {name: (root / name).stat().st_size for name in names}
+    found += [f"{name} is not under git" for name in files(root, "--others", "--exclude-standard")]
+    sizes = {name: (root / name).lstat().st_size for name in names}
     found += [f"{n} is large, but no weights" for n, s in sizes.items() if s > LARGE and n.suffix != ".safetensors"]
     return found + (["all files together are too large"] if sum(sizes.values()) > TOTAL else [])
 

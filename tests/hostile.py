@@ -63,8 +63,8 @@ class Gallery(NamedTuple):
 @contextmanager
 def logged_gallery(folder: Path) -> Iterator[Gallery]:
     """`python app.py` on a free port, with its output and its uploads in a folder."""
-    url, log, cache = f"http://127.0.0.1:{(port := free_port())}", folder / "log", folder / "cache"
-    own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_TEMP_DIR": str(cache)}
+    url, log, cache = f"http://127.0.0.1:{(port := free_port())}", folder / "log", folder / "rnn-gallery"
+    own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_TEMP_DIR": str(folder)}
     own |= {"GALLERY_SECRET": SECRET, "GALLERY_RATE": "0"}  # all requests come from one address
     with log.open("wb") as out:
         command = {"args": [sys.executable, "app.py"], "cwd": ROOT, "stdout": out, "stderr": out}

@@ -26,7 +26,6 @@ def product(tmp_path: Path) -> Path:
 
 
 def test_the_space_holds_what_runs_and_no_more(product: Path, tmp_path: Path) -> None:
-    (product / "demos/notes.txt").write_text("untracked")
     assert space.build(tmp_path / "out", product) == []
     found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     wanted = {"app.py", "demos/a.py", "models/m.safetensors", "README.md", "requirements.txt", ".gitattributes"}
@@ -57,10 +56,11 @@ def test_a_wrong_front_matter_is_refused(product: Path, tmp_path: Path, old: str
 
 def test_large_files_and_links_are_refused(product: Path, tmp_path: Path) -> None:
     (product / "demos/film.mp4").write_bytes(bytes(space.LARGE + 1))
-    (product / "demos/link.py").symlink_to("/etc/passwd")
+    (product / "demos/link.py").symlink_to("/nowhere")
     subprocess.run(["git", "add", "-A"], cwd=product, check=True)
-    wrong = space.build(tmp_path / "out", product)
-    assert sorted(wrong) == ["demos/film.mp4 is large, but no weights", "demos/link.py is a link"]
+    (product / "demos/notes.py").write_text("x")
+    wrong = ["demos/film.mp4 is large, but no weights", "demos/link.py is a link", "demos/notes.py is not under git"]
+    assert sorted(space.build(tmp_path / "out", product)) == wrong
 
 
 def test_the_real_product_can_be_uploaded() -> None:
