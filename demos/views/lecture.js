@@ -84,6 +84,7 @@ function lecture(root, page) {
   // The unrolled network as large as the room below the result allows.
   function fit() {
     const slot = document.getElementById(SLOT);
+    if (!slot) return; // the page is still being built
     slot.style.zoom = 1;
     if (!presenting() || !page.visible()) return;
     const { top } = slot.getBoundingClientRect();
