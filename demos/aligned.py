@@ -74,6 +74,7 @@ DEMO = Demo(
     opening={"en": 0, "zh-CN": 2},
     steps=steps,
     header=characters.header,
+    devices=characters.devices,
     numbers=partial(characters.numbers, steps),
     cards=characters.cards,
     api={"read": read_text},

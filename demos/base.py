@@ -193,7 +193,8 @@ class Demo:
     inputs and tells what a drawing needs before the first step; `numbers` takes the inputs, a tick,
     a layer and a unit and tells what that unit computed; `cards` gives the facts on
     each network as keys of demos/text with their values; `look` takes the inputs and a tick and tells
-    what a drawing asks for beyond its gates. `api` names functions with typed
+    what a drawing asks for beyond its gates; `devices` takes the inputs and tells what computed which
+    part of a run. `api` names functions with typed
     arguments that are served over HTTP. `view` is the drawing beside the controls. Demos that
     share a `tab` stand side by side.
     """
@@ -210,6 +211,7 @@ class Demo:
     numbers: Callable[..., dict[str, Any]]
     cards: Callable[[], dict[str, list[tuple[str, dict[str, Any]]]]]
     api: Mapping[str, Callable[..., Iterator[dict[str, Any]]]]
+    devices: Callable[..., dict[str, str]]
     look: Callable[..., dict[str, Any]] | None = None
     view: str = "text"
     many: bool = False  # also for a list of texts

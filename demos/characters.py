@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 import models
 from demos.base import Candidate, Input, Step, around, unit_numbers
 from demos.limits import LIMITS
+from models import device
 from models.charlm.network import Row
 
 BOOKS = ("shakespeare", "tang", "hongloumeng")
@@ -56,6 +57,11 @@ def header(network: str, text: str, **_: Any) -> dict[str, Any]:
         "unknown": net.unknown(net.normalise(text)),
         "card_bits": net.scores.get("bits_per_char"),
     }
+
+
+def devices(**_: Any) -> dict[str, str]:
+    """What computed which part: single ticks are all there is."""
+    return {"tick": device.CPU}
 
 
 def numbers(

@@ -17,6 +17,7 @@ import models
 from demos import listing, sentences
 from demos.base import Candidate, Demo, Input, InputError, Step, around, unit_numbers
 from demos.limits import LIMITS
+from models import device
 
 LONGEST = LIMITS.sentence  # characters of a text
 ANALYSED = 300  # tokens; of a longer text only the verdict is computed
@@ -236,6 +237,11 @@ def sentiment(
     yield rows[0] if single else {"results": rows}
 
 
+def devices(text: str, network: str, language: str, **_: Any) -> dict[str, str]:
+    """What computed which part."""
+    return {"tick": device.CPU, "effects": device.name(choose(text, language, network)[0].module)}
+
+
 DEMO = Demo(
     name="many_to_one",
     tab="many_to_one",
@@ -246,6 +252,7 @@ DEMO = Demo(
     opening={"en": 0, "zh-CN": 3},
     steps=steps,
     header=header,
+    devices=devices,
     numbers=numbers,
     cards=cards,
     api={"sentiment": sentiment},

@@ -18,6 +18,7 @@ import numpy as np
 import models
 from demos import photos
 from demos.base import Beam, Candidate, Demo, Input, InputError, Step, around, unit_numbers
+from models import device
 from models.captioner.data import END, STARTS, UNKNOWN
 from models.sampling import draw, soften
 from models.tick import Array, State
@@ -228,7 +229,7 @@ def numbers(inputs: dict[str, Any], t: int, layer: int, unit: int) -> dict[str, 
 
 
 def heat(inputs: dict[str, Any], t: int) -> dict[str, Any]:
-    """Grad-CAM (Selvaraju et al. 2017) for the word written at a tick: how much each of the 7 × 7
+    """Grad-CAM (Selvaraju et al. 2017) for the word written at a tick: how much each of the 9 × 9
     places of the photo speaks for it, from 0 to 1, row by row. Only for what the photo alone says."""
     found = list(islice(steps(**inputs), t + 1))
     words = [inputs["language"], *(step.written for step in found[1:])]
@@ -237,6 +238,11 @@ def heat(inputs: dict[str, Any], t: int) -> dict[str, Any]:
     net = models.load(NETWORK)
     ids = [net.starts[inputs["language"]], *(net.ids[word] for word in words[1:])]
     return {"heat": net.attribution(photos.pixels_of(inputs["photo"]), ids).ravel().round(3).tolist()}
+
+
+def devices(**_: Any) -> dict[str, str]:
+    """What computed which part."""
+    return {"tick": device.CPU, "photo": device.name(models.load(NETWORK).module)}
 
 
 def cards() -> dict[str, list[tuple[str, dict[str, Any]]]]:
@@ -346,6 +352,7 @@ DEMO = Demo(
     opening={"en": 0, "zh-CN": 1},
     steps=steps,
     header=header,
+    devices=devices,
     numbers=numbers,
     look=heat,
     cards=cards,

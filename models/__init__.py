@@ -4,6 +4,7 @@ A network is a folder with `config.json`, `model.safetensors` and `tokenizer.jso
 folder of its architecture, whose module `network` opens it.
 """
 
+import gc
 import importlib
 import json
 from contextlib import suppress
@@ -35,14 +36,17 @@ def warm() -> None:
     """Open everything, in the order of the tabs, so that no visitor waits; what is damaged costs its own tab."""
     with suppress(NetworkError):
         load("captioner/flickr8k").module  # noqa: B018, it needs torch from the first photo on
-    from models import packed, tick
+    from models import device, packed, tick
 
+    device.cores()
     if packed.available():
         tick.Matrix.pack = staticmethod(packed.laid_out)
     for family in ("sentiment", "charlm"):
         for name in names(family):
             with suppress(NetworkError):
                 load(f"{family}/{name}")
+    gc.collect()
+    gc.freeze()  # what is there now stays: searching it for garbage would halt every stream for a fifth of a second
 
 
 class NetworkError(RuntimeError):

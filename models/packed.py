@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models import device
+
 STREAMS = 8  # for which the layout is chosen; it serves any number
 
 Times = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -26,6 +28,7 @@ def laid_out(weights: NDArray[np.float32]) -> Times:  # (N, K)
     layout = torch.ops.mkldnn._reorder_linear_weight(torch.from_numpy(weights), STREAMS)
 
     def times(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        device.use_cores(1)  # to wake another one takes longer than it helps
         with torch.inference_mode():
             return torch.ops.mkldnn._linear_pointwise(torch.from_numpy(x), layout, None, "none", [], "").numpy()
 

@@ -29,5 +29,5 @@ def cut(chances: Floats, top_k: int = 0, top_p: float = 1.0) -> Floats:
 
 def draw(chances: Floats, uniform: float) -> int:
     """The token at which the running sum passes `uniform`, a number from 0 to 1."""
-    total = np.cumsum(chances, dtype=np.float64)
-    return int(min(np.searchsorted(total, uniform * total[-1], side="right"), len(chances) - 1))
+    total = chances.cumsum(dtype=np.float64)
+    return min(int(total.searchsorted(uniform * total[-1], side="right")), len(chances) - 1)

@@ -24,10 +24,10 @@ Writer = Generator[Any, Any, None]
 
 
 class Stream:
-    """A writer, the token it waits for, its state, and what it has handed out."""
+    """A writer, the token it waits for, its place in the state of the batch it was in, and what it has handed out."""
 
     def __init__(self, writer: Writer, state: list[State]) -> None:
-        self.writer, self.state = writer, state
+        self.writer, self.state, self.place = writer, state, 0
         self.out: deque[Any] = deque()
         self.wish: int | None = None
         self.over, self.error = False, None
@@ -80,21 +80,24 @@ class Together:
 
     def _tick(self, streams: list[Stream]) -> None:
         """One tick of these streams."""
-        state = streams[0].state if len(streams) == 1 else [_stack(layers) for layers in _layers(streams)]
-        tick = self.net.tick([s.wish for s in streams], state)
-        for i, (stream, row) in enumerate(zip(streams, self.net.rows(tick), strict=True)):
-            stream.state = [
-                State(*(None if part is None else part[i : i + 1] for part in layer)) for layer in tick.state
-            ]
+        tick = self.net.tick([s.wish for s in streams], _gathered(streams))
+        for place, (stream, row) in enumerate(zip(streams, self.net.rows(tick), strict=True)):
+            stream.state, stream.place = tick.state, place
             stream.advance(row)
 
 
-def _layers(streams: list[Stream]) -> Iterator[tuple[State, ...]]:
-    """Each layer's states, one a stream."""
-    return zip(*(stream.state for stream in streams), strict=True)
+def _gathered(streams: list[Stream]) -> list[State]:
+    """The state of these streams as a batch: as it is, if they were the batch of the tick before."""
+    state = streams[0].state
+    if len(state[0].h) == len(streams) and all(s.state is state and s.place == i for i, s in enumerate(streams)):
+        return state
+    return [_stack(streams, layer) for layer in range(len(state))]
 
 
-def _stack(states: tuple[State, ...]) -> State:
-    """States of one stream each -> the state of the batch."""
-    parts = zip(*states, strict=True)  # h of every stream, c of every stream
-    return State(*(None if part[0] is None else np.concatenate(part) for part in parts))
+def _stack(streams: list[Stream], layer: int) -> State:
+    """Each stream's row of a layer's state -> the layer's state of the batch."""
+    parts = zip(*(s.state[layer] for s in streams), strict=True)  # h of every stream, c of every stream
+    places = [s.place for s in streams]
+    return State(
+        *(None if part[0] is None else np.stack([p[i] for p, i in zip(part, places, strict=True)]) for part in parts)
+    )

@@ -200,3 +200,9 @@ def test_axe_finds_nothing(browser: Browser, url: str, lang: str, scheme: str, w
     context.close()
     assert told == [], "\n".join(map(str, told))
     assert wide <= 0
+
+
+def test_the_page_says_where_a_run_was_computed(page: Page) -> None:
+    type_in(page, "A short and happy tale.")
+    expect(page.locator(f"{DRAWING} .ran")).to_contain_text("NumPy on the ")
+    expect(page.locator(f"{DRAWING} .ran")).to_contain_text("What each word adds: ")

@@ -20,7 +20,7 @@ def stored(demo: Demo, number: int) -> str:
 
 def compute(demo: Demo, number: int) -> str:
     """The same trace, by the network."""
-    return "".join(lines(demo, demo.check(demo.examples[number]), f"{demo.name}-{number}"))
+    return "".join(lines(demo, demo.check(demo.examples[number]), f"{demo.name}-{number}", kept=True))
 
 
 def store(demo: Demo, number: int) -> None:

@@ -30,9 +30,12 @@ def line(record: dict[str, Any]) -> str:
     return json.dumps(record, separators=(",", ":"), allow_nan=False).translate(INERT) + "\n"
 
 
-def lines(demo: Demo, inputs: Mapping[str, Any], run: str) -> Iterator[str]:
-    """A run of checked inputs, line by line; `run` tells one run on a page from the next."""
+def lines(demo: Demo, inputs: Mapping[str, Any], run: str, *, kept: bool = False) -> Iterator[str]:
+    """A run of checked inputs, line by line; `run` tells one run on a page from the next. One that is
+    `kept` for later does not say on which devices it was computed."""
     head = {"run": run, "demo": demo.name, "pattern": demo.pattern, **demo.header(**inputs)}
+    if not kept:
+        head["devices"] = demo.devices(**inputs)
     yield line(head | {"inputs": inputs})
     yield from map(step_line, demo.steps(**inputs))
     yield line({"end": True})

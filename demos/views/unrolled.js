@@ -41,8 +41,10 @@ function unrolled(root, { words, onSelect, onFollow, inspect }) {
   const equations = unrolledEquations(whole, model);
   const finder = unrolledFinder(one, model);
   const unit = unrolledUnit(detail, model);
-  const exporter = unrolledExport(root, model, columns);
-  const outline = [pattern, legend, columns, transport, finder, exporter];
+  const foot = unrolledNode("div", { class: "foot" }, root);
+  const ran = unrolledRan(foot, model);
+  const exporter = unrolledExport(foot, model, columns);
+  const outline = [pattern, legend, columns, transport, finder, ran, exporter];
   const inside = [candidates, heat, equations, unit];
 
   let frame = null; // one drawing a frame, however many records come
@@ -1488,6 +1490,19 @@ function unrolledFinder(parent, model) {
 }
 
 // ---- taking it along ----------------------------------------------------------------------
+
+// On which device each part of the run was computed; an example comes computed.
+function unrolledRan(parent, { state, words }) {
+  const line = unrolledNode("p", { class: "ran subdued" }, parent);
+
+  function relabel() {
+    const parts = Object.entries(state.header?.devices ?? {});
+    const said = parts.map(([part, device]) => words(`unrolled.ran.${part}`, { device }));
+    line.textContent = said.length ? said.join(" ") : words("unrolled.ran.before");
+  }
+
+  return { relabel };
+}
 
 function unrolledExport(parent, { state, words }, columns) {
   const bar = unrolledNode("div", { class: "export", role: "group" }, parent);

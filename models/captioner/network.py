@@ -11,13 +11,23 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from models import shared_property
+from models import device, shared_property
 from models.captioner.data import END, SPECIAL, STARTS
 from models.tick import Array, LSTMTick, State, product
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 BATCH = 32  # photos encoded at once
 LEAST = 0.01
+
+
+def read(module: Any, photos: NDArray[np.uint8]) -> Array:
+    """What the CNN makes of photos (B, 224, 224, 3): maps of features (B, D, 9, 9)."""
+    import torch
+
+    device.use_cores(device.cores())
+    x = torch.tensor(photos).to(module.device).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        return module.encoder(x.contiguous(memory_format=torch.channels_last)).cpu().numpy()
 
 
 class Tick(NamedTuple):
@@ -77,22 +87,18 @@ class Network:
 
     @shared_property
     def module(self) -> Any:
-        """The same weights as a torch module on the best device."""
+        """The same weights as a torch module, where it reads a photo soonest."""
         import torch
 
         from models.captioner.modeling import Captioner
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         net = Captioner.from_pretrained(self.folder, dtype=torch.float32).eval()
-        return net.to(device, memory_format=torch.channels_last)
+        net = net.to(memory_format=torch.channels_last)
+        return device.placed(net, lambda module: read(module, np.zeros((1, 224, 224, 3), np.uint8)))
 
     def maps(self, photos: NDArray[np.uint8]) -> Array:
         """Photos (B, 224, 224, 3) -> maps of features (B, D, 9, 9)."""
-        import torch
-
-        x = torch.tensor(photos).to(self.module.device).permute(0, 3, 1, 2).float()
-        with torch.inference_mode():
-            return self.module.encoder(x.contiguous(memory_format=torch.channels_last)).cpu().numpy()
+        return read(self.module, photos)
 
     def encode(self, photos: NDArray[np.uint8]) -> Array:
         """Photos (B, 224, 224, 3) -> encodings (B, D)."""

@@ -77,7 +77,8 @@ class Network:
 
     @shared_property
     def module(self) -> Any:
-        """The same weights as a torch module, for whole sequences, on the best device."""
+        """The same weights as a torch module, for whole sequences: on the GPU if there is one, since
+        only evaluate.py reads so."""
         import torch
 
         from models.charlm.modeling import CharLM

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from models import shared_property
+from models import device, shared_property
 from models.sentiment.bag import Bag
 from models.sentiment.data import UNKNOWN
 from models.tick import TICKS, Array, State
@@ -23,6 +23,18 @@ PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 def chance(odds: NDArray[np.float64] | float) -> NDArray[np.float64]:
     """The probability that belongs to log-odds, without overflow."""
     return 0.5 * (1 + np.tanh(np.asarray(odds, np.float64) / 2))
+
+
+def read(module: Any, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    """The logits (N, 2) of texts of token ids, padded, in one call."""
+    import torch
+
+    device.use_cores(device.cores())
+    tensors = [torch.tensor(row) for row in rows]
+    ids = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True).to(module.device)
+    lengths = torch.tensor([len(row) for row in rows], device=ids.device)
+    with torch.inference_mode():
+        return module(ids, lengths).logits.float().cpu().numpy()
 
 
 class Tick(NamedTuple):
@@ -65,13 +77,13 @@ class Network:
 
     @shared_property
     def module(self) -> Any:
-        """The same weights as a torch module, for whole texts, on the best device."""
+        """The same weights as a torch module, for whole texts, where it reads a few dozen soonest."""
         import torch
 
         from models.sentiment.modeling import Sentiment
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return Sentiment.from_pretrained(self.folder, dtype=torch.float32).eval().to(device)
+        net = Sentiment.from_pretrained(self.folder, dtype=torch.float32).eval()
+        return device.placed(net, lambda module: read(module, [[0] * 30] * 64))
 
     def logits(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """The logits (N, 2) of many texts of token ids; zeros where there is nothing to read."""
@@ -80,18 +92,8 @@ class Network:
         while order:
             count = max(1, TOKENS // len(rows[order[0]]))
             group, order = order[:count], order[count:]
-            out[group] = self._read([rows[i] for i in group])
+            out[group] = read(self.module, [rows[i] for i in group])
         return out
-
-    def _read(self, rows: list[Sequence[int]]) -> NDArray[np.float32]:
-        """One padded call of the module: (N, 2)."""
-        import torch
-
-        tensors = [torch.tensor(row) for row in rows]
-        ids = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True).to(self.module.device)
-        lengths = torch.tensor([len(row) for row in rows], device=ids.device)
-        with torch.inference_mode():
-            return self.module(ids, lengths).logits.float().cpu().numpy()
 
     def odds(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """The calibrated log-odds (N,) that each text is positive."""
