@@ -14,7 +14,6 @@ import os
 import signal
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -111,9 +110,11 @@ class Words:
 
 
 def trace(demo: Demo, lang: str, values: dict[str, Any]) -> Iterator[str]:
-    """The growing trace of a run: what the page draws. An error is a line, too."""
+    """The growing trace of a run: what the page draws. An error is a line, too. A run is named by the
+    moment it was asked for: the page draws none that is older than the one that it shows."""
+    run = f"{time.time_ns() // 1000:x}"
     try:
-        pieces = lines(demo, demo.check(brought(demo, values)), uuid.uuid4().hex[:12])
+        pieces = lines(demo, demo.check(brought(demo, values)), run)
         text = next(pieces) + next(pieces)  # a first step, or an error that leaves the page as it is
         shown = time.monotonic() - FRAME + FIRST
         for piece in pieces:
@@ -123,9 +124,9 @@ def trace(demo: Demo, lang: str, values: dict[str, Any]) -> Iterator[str]:
                 shown = time.monotonic()
         yield text
     except InputError as error:
-        yield line({"error": sentence(error, lang)})
+        yield line({"run": run, "error": sentence(error, lang)})
     except NetworkError:
-        yield line({"error": say(lang, "error.network")})
+        yield line({"run": run, "error": say(lang, "error.network")})
 
 
 def sentence(error: InputError, lang: str) -> str:

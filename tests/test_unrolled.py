@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import axe_playwright_python
@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from demos import discover
 from demos.base import Candidate, Step, shape
 from demos.text import words
-from demos.views import HERE
+from demos.views import HERE, script
 from demos.views.trace import line, step_line
 from tests.serving import CHROMIUM, chromium, gallery
 
@@ -87,6 +87,49 @@ def draw(page: Page, pattern: str, steps: list[Step], directions: int = 1) -> No
         }""",
         [words("en"), json.loads(line(header)), [step_line(step) for step in steps]],
     )
+
+
+def drawn(page: Page) -> Callable[[str], None]:
+    """The whole script of a drawing on an empty page; hands a component's value to it."""
+    page.set_content(
+        "<!doctype html><title>drawing</title><div id=drawing><div class=drawing></div></div>"
+        "<div id=x-unrolled><div class=slot></div></div>"
+    )
+    given = {"WORDS": {"en": words("en")}, "SLOT": "x-unrolled", "LIVE": "", "LARGEST": 1, "EXAMPLES": []}
+    page.evaluate(
+        """(body) => {
+          window.props = { value: "", lang: "en" };
+          window.watchers = {};
+          new Function("element", "props", "watch", "trigger", "server", body)(
+            document.getElementById("drawing"), props, (name, changed) => (watchers[name] = changed), () => {}, {});
+        }""",
+        script("text", **given, WORD_OF={}),
+    )
+    return lambda value: page.evaluate("(value) => { props.value = value; watchers.value(); }", value)
+
+
+def run_of(name: str, tokens: list[str]) -> str:
+    """The trace of a run that writes these tokens."""
+    header = {"run": name, "demo": "many_to_many", "pattern": "R*BW*", "cell": "gru", "sizes": [8, 64, 30], "layers": 2}
+    header |= {"network": "x", "inputs": {}, "unknown": [], "unread": 0, "read": 0, "devices": {}}
+    return "".join([line(header), *(step_line(step) for step in made_up("BW", tokens)), line({"end": True})])
+
+
+def test_a_run_that_was_asked_for_earlier_is_not_drawn_over_a_later_one(wide: Page) -> None:
+    give = drawn(wide)
+    page = wide.locator("#drawing .text")
+    give(run_of("example-0", ["o", "p"]))
+    expect(page).to_contain_text("p")
+    give(run_of("5f0", ["a", "b"]))
+    expect(page).to_contain_text("b")
+    give(run_of("5ef", ["c", "d"]))
+    give(line({"run": "5ee", "error": "an older error"}))
+    expect(page).to_contain_text("b")
+    assert "older" not in wide.content()
+    give(run_of("5f1", ["e", "f"]))
+    expect(page).to_contain_text("f")
+    give(line({"run": "5f2", "error": "a later error"}))
+    expect(wide.locator("#drawing .notice")).to_have_text("a later error")
 
 
 @pytest.fixture

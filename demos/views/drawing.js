@@ -50,6 +50,7 @@ const network = unrolled(parts.unrolled, {
 });
 
 let run = null; // the header of the run on the page
+let latest = 0; // when the latest one was asked for
 let seen = 0; // characters of the trace that were read
 let records = []; // that have come
 let shown = 0; // how many of them are on the page
@@ -129,10 +130,15 @@ function take(record) {
   else records.push(record.r === "[photo]" ? { ...record, img: run.photo } : record);
 }
 
-// A new value either continues the old one or is another run altogether.
+// A new value either continues the old one or is another run altogether. Two controls moved at once
+// start two runs, and the first may end last: a run that was asked for earlier (its name is the
+// moment in hexadecimal microseconds) is not drawn over a later one.
 function read() {
   const trace = props.value ?? "";
   const head = trace.slice(0, trace.indexOf("\n"));
+  const asked = head && Number(`0x${JSON.parse(head).run}`);
+  if (asked < latest) return;
+  if (asked > latest) latest = asked; // what was stored beforehand has no moment
   if (trace.length < seen || head !== read.head) seen = 0;
   read.head = head;
   const stop = trace.lastIndexOf("\n") + 1;

@@ -9,7 +9,7 @@ characters that markup and templates are made of are escaped: the text is inert 
             base64, layer after layer, where byte b stands for (b - 128) / 127
             v verdicts, e effects and g pulls: {name: number}; b what stood before the token
             k beams [[token, parent, log-probability, kept, greedy], …]; z the state before was replaced
-    error   {"error": "…"}, and {"end": "…"} as the last line of a run
+    error   {"run": "…", "error": "…"}, and {"end": "…"} as the last line of a run
 """
 
 import base64
