@@ -30,6 +30,13 @@ def learning_rate(settings: Settings, done: float) -> float:
     return settings.rate * min(1, done / 0.01) * 0.5 * (1 + math.cos(math.pi * done))
 
 
+def autocast(device: str) -> torch.autocast:
+    """bfloat16, except on a processor that does not compute in it: there it is slow, and an LSTM fails."""
+    able = torch.cpu.get_capabilities()
+    quick = device != "cpu" or able.get("avx512_bf16", False) or able.get("amx_bf16", False)
+    return torch.autocast(device, torch.bfloat16, enabled=quick)
+
+
 class Run:
     """A network, its optimiser and the average of its weights, saved together."""
 

@@ -30,7 +30,7 @@ from models.charlm.train import (
     traditional_table,
     train,
 )
-from models.training import learning_rate
+from models.training import autocast, learning_rate
 from tests.conftest import CELLS, ENGLISH, POEM
 
 pytestmark = pytest.mark.usefixtures("cpu")
@@ -137,6 +137,13 @@ def test_padding_costs_nothing(cell: str) -> None:
     expected = F.cross_entropy(torch.cat(logits), torch.tensor(short[1:] + long[1:])).item()
     (batch,) = poem_batches([short, long], run.settings, 0)
     assert run.update(batch, None, 0.0)[1] == pytest.approx(expected, rel=0.01)  # bfloat16
+
+
+@pytest.mark.parametrize("able", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx2": True, "avx512_bf16": False}, {}])
+def test_half_precision_only_on_processors_that_have_it(able: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    with autocast("cpu"):
+        assert torch.is_autocast_enabled("cpu") == any(able[k] for k in able if "bf16" in k)
 
 
 # ---- the optimiser ----------------------------------------------------------------------

@@ -110,7 +110,7 @@ def encodings_of(net: Captioner, photos: Tensor, views: int, device: str) -> Ten
     for view, i in bar:
         x = on(photos[i : i + 64], device)
         x = x if view == 0 else x.flip(3) if view == 1 else augmented(x)
-        with torch.autocast(device, torch.bfloat16):
+        with training.autocast(device):
             out[view, i : i + 64] = net.encode(x).float().cpu()
     return out
 
@@ -315,7 +315,7 @@ def train(out: Path, data: Path, validation: Path, config: dict, settings: Setti
         for i, some in enumerate(bar):
             if known is not None:
                 encodings = known[torch.randint(settings.views, (len(some),)), some].to(device)
-            with torch.autocast(device, torch.bfloat16):
+            with training.autocast(device):
                 shares = words.shares[some]
                 if known is None:
                     seen = augmented(on(photos[some], device))

@@ -98,7 +98,7 @@ class Run(training.Run):
     def update(self, batch: Batch, state: list | None, done: float) -> tuple[list, float]:
         """One step of the optimiser; returns the state to carry on and the loss in nats."""
         inputs, targets, carry = batch
-        with torch.autocast(self.device, torch.bfloat16):
+        with training.autocast(self.device):
             out = self.net(inputs.to(self.device), state if carry else None)
         logits = out.logits.float().flatten(0, 1)
         loss = F.cross_entropy(logits, targets.to(self.device).flatten(), ignore_index=IGNORE)

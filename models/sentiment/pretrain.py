@@ -71,7 +71,7 @@ def pretrain(out: Path, data: list[str], config: dict, settings: Settings, token
         for i, (rows, lengths, _) in enumerate(bar):
             if lengths.max() < 2:
                 continue
-            with torch.autocast(device, torch.bfloat16):
+            with training.autocast(device):
                 loss = run.net.nats(rows.to(device), lengths.to(device))
             run.descend(loss, (run.epoch + i / len(every)) / settings.epochs)
             mean = loss.item() if math.isnan(mean) else 0.98 * mean + 0.02 * loss.item()

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
 
+from models import training
 from models.sentiment.data import Row, held_out, read_rows, split_sentences
 
 WINDOW = 128  # pieces of words read at once
@@ -99,7 +100,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate * min(1, done / 0.06) * (1 - done)
             label = torch.tensor([rows[i].label for i in groups[g]])
-            with torch.autocast("cpu", torch.bfloat16):
+            with training.autocast("cpu"):
                 logits = teacher(*teacher.batch([windows[i] for i in groups[g]]))
             loss = F.cross_entropy(logits.float(), torch.stack([1 - label, label], 1))
             optimiser.zero_grad()
@@ -120,7 +121,7 @@ def judge(teacher: Teacher, texts: list[str]) -> np.ndarray:
     total, weight = np.zeros(len(texts)), np.zeros(len(texts))
     groups = grouped([len(p) for _, p in pieces], np.random.default_rng(0))
     for group in tqdm(groups, "label", mininterval=10):
-        with torch.autocast("cpu", torch.bfloat16):
+        with training.autocast("cpu"):
             logits = teacher(*teacher.batch([pieces[n][1] for n in group])).float()
         for n, value in zip(group, (logits[:, 1] - logits[:, 0]).tolist(), strict=True):
             i, piece = pieces[n]

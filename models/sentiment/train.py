@@ -151,7 +151,7 @@ def train(
         every, mean = list(batches(ids, labels, shares, settings, run.epoch)), math.nan
         bar = tqdm(every, f"epoch {run.epoch + 1}/{settings.epochs}", mininterval=10)
         for i, batch in enumerate(bar):
-            with torch.autocast(device, torch.bfloat16):
+            with training.autocast(device):
                 loss = loss_of(run.net, tuple(t.to(device) for t in batch), settings.early)
             run.descend(loss, (run.epoch + i / len(every)) / settings.epochs)
             mean = loss.item() if math.isnan(mean) else 0.98 * mean + 0.02 * loss.item()
