@@ -627,7 +627,7 @@ def head(said: Words, title: str, other: str, target: str) -> gr.Radio:
     with gr.Row(elem_classes="gallery-head"):
         with gr.Column(scale=5):
             said.add(gr.Markdown(), lambda at: {"value": say(at, title)})
-        with gr.Column(scale=1, min_width=230):
+        with gr.Column(scale=1, min_width=310):
             choices = [(name, lang) for lang, name in LANGUAGES.items()]
             lang = gr.Radio(choices, value="en", container=False, elem_id="language")
             said.add(lang, lambda at: {"label": say(at, "gallery.language")})
