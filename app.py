@@ -14,7 +14,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +44,7 @@ FIRST = 0.01  # seconds to the first, so that it brings something that was writt
 SEPARATOR = "\x1f"  # between the tokens of a list in a link
 SESSIONS = 500  # visitors whose page Gradio remembers; none of ours keeps anything there
 HOUSEWORK = 60.0  # seconds between two sweeps
+HELD = 100 * photos.BYTES  # bytes of uploads that outlive a sweep
 LOOKS = 4  # questions about single ticks that are answered at once
 SHOWN_TEXT = 300  # characters of a text in the table of many
 SANS = ("system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
@@ -568,7 +569,7 @@ def photo_of(value: Any) -> Any:
     if not isinstance(value, str) or not Path(value[:4096]).is_absolute():
         return value  # a name or a data URL
     path = Path(value).resolve()
-    if not path.is_relative_to(gr.utils.get_upload_folder()) or not path.is_file():
+    if not path.is_relative_to(uploads()) or not path.is_file():
         raise InputError("error.photo.none")
     return photos.from_file(path)
 
@@ -739,11 +740,27 @@ def theme() -> gr.themes.Base:
     )
 
 
-def sweep() -> None:
-    """Delete what was uploaded or made for download more than `keep` seconds ago, also by a process that died."""
-    for path in Path(gr.utils.get_upload_folder()).rglob("*"):
+def uploads() -> Path:
+    """The folder of what visitors upload and what is made for them; on some machines the way to it is a link."""
+    return Path(gr.utils.get_upload_folder()).resolve()
+
+
+def shown_always(blocks: gr.Blocks) -> set[Path]:
+    """The files in that folder that the page itself shows, such as the examples' photos."""
+    return {Path(path).resolve() for block in blocks.blocks.values() for path in block.keep_in_cache}
+
+
+def sweep(kept: Set[Path] = frozenset()) -> None:
+    """Delete what was uploaded or made for download more than `keep` seconds ago, also by a process that
+    died, and the oldest where all is more than the folder may hold; never what is `kept`."""
+    found, held = [], 0
+    for path in uploads().rglob("*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_ctime > LIMITS.keep:
+            found.append((path.lstat(), path))
+    for status, path in sorted(found, key=lambda pair: -pair[0].st_ctime):
+        held += status.st_size
+        if path not in kept and (time.time() - status.st_ctime > LIMITS.keep or held > HELD):
+            with suppress(OSError):  # another replica was quicker, or a folder is not empty yet
                 path.rmdir() if path.is_dir() else path.unlink()
 
 
@@ -754,7 +771,7 @@ def attend(blocks: gr.Blocks) -> None:
         signal.signal(sign, lambda *_: told.set())
     Thread(target=models.warm, daemon=True).start()
     while not told.wait(HOUSEWORK):
-        sweep()
+        sweep(shown_always(blocks))
     guard.closing.set()  # what runs may end; what comes is told so
     end = time.monotonic() + LIMITS.grace
     while any(blocks._queue.active_jobs) and time.monotonic() < end:
@@ -765,9 +782,8 @@ def attend(blocks: gr.Blocks) -> None:
 def main() -> None:
     """Launch; address, port and root path come from Gradio's environment variables."""
     # A folder of our own, since what is old in it is deleted.
-    os.environ["GRADIO_TEMP_DIR"] = str(
-        Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "rnn-gallery"
-    )
+    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "rnn-gallery"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder.resolve())
     if "SPACE_ID" in os.environ:  # only the hub's proxy reaches a Space; it names the visitor
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     threadpool_limits(1, "blas")  # runs share the cores; each with threads of its own would be slower for all
@@ -775,7 +791,7 @@ def main() -> None:
     handler.setFormatter(guard.Places())
     logging.basicConfig(handlers=[handler])
     blocks = build()
-    blocks.queue(max_size=LIMITS.queue, default_concurrency_limit=LIMITS.runs)
+    blocks.queue(max_size=LIMITS.queue, default_concurrency_limit=LIMITS.runs, api_open=False)
     blocks.launch(
         theme=theme(),
         css=STYLE + style("lecture") + style("foundations"),

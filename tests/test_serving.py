@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
@@ -20,6 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 import app
 import models
 from demos import limits, photos
+from demos.base import InputError
 from demos.text import say
 from hosting import guard
 from models import checksums
@@ -113,6 +116,46 @@ def test_old_uploads_are_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for _ in range(3):  # a folder goes once it is empty
         app.sweep()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_page_itself_shows_outlives_every_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(app, "LIMITS", limits.Limits(keep=-1))
+    blocks = app.build()
+    app.sweep(app.shown_always(blocks))
+    shelves = [block for block in blocks.blocks.values() if isinstance(block, gr.Dataset)]
+    addresses = [cell["url"] for shelf in shelves for row in shelf.samples for cell in row if isinstance(cell, dict)]
+    assert len(addresses) >= len(photos.examples())
+    page = TestClient(gr.routes.App.create_app(blocks))
+    assert {page.get(address).status_code for address in addresses} == {200}
+
+
+def test_the_oldest_uploads_go_where_all_are_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(app, "HELD", 250)
+    for number in range(4):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(bytes(100))
+        while (tmp_path / f"{number}.jpg").stat().st_ctime <= max([0.0, *ages(tmp_path, number)]):
+            path.touch()  # until the clock of the disk has moved on
+    app.sweep({tmp_path / "0.jpg"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.jpg", "2.jpg", "3.jpg"]
+
+
+def ages(folder: Path, count: int) -> list[float]:
+    return [(folder / f"{number}.jpg").stat().st_ctime for number in range(count)]
+
+
+def test_uploads_are_found_where_the_temporary_folder_is_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "link"))
+    shutil.copy(PHOTO, tmp_path / "real/photo.jpg")
+    assert app.photo_of(str(tmp_path / "link/photo.jpg")) == PHOTO.stem
+    with pytest.raises(InputError):
+        app.photo_of(str(PHOTO))
 
 
 # ---- weights ----------------------------------------------------------------------------
