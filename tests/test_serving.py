@@ -1,6 +1,7 @@
 """The gallery as strangers and crowds meet it: limits, overload, leaving, stopping, damaged files."""
 
 import asyncio
+import base64
 import json
 import re
 import shutil
@@ -65,6 +66,16 @@ def test_a_limit_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch, wro
         limits.from_environment()
 
 
+@pytest.mark.parametrize("name", limits.Limits.__dataclass_fields__)
+def test_nothing_at_all_is_no_limit_to_work_with(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"GALLERY_{name.upper()}", "0")
+    if name in ("rate", "grace"):
+        assert getattr(limits.from_environment(), name) == 0
+    else:
+        with pytest.raises(SystemExit, match=f"GALLERY_{name.upper()} .* from 1"):
+            limits.from_environment()
+
+
 def test_every_limit_is_documented() -> None:
     names = [f"GALLERY_{name.upper()}" for name in limits.Limits.__dataclass_fields__]
     for file in ("README.md", "README.zh-CN.md"):
@@ -79,6 +90,22 @@ def test_an_address_has_so_many_requests_in_a_minute() -> None:
     assert rate.allows("b")
     now[0] = 61.0
     assert rate.allows("a")
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:0:1:aaaa::1", "20010db800000001::/64"),
+        ("2001:db8:0:1:bbbb::2", "20010db800000001::/64"),
+        ("2001:db8:0:2::1", "20010db800000002::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_counted_by_its_network(address: str, counted: str) -> None:
+    assert guard.network(address) == counted
 
 
 def test_addresses_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +130,64 @@ def test_addresses_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_refusal_speaks_the_pages_language(cookie: str, accepted: str, lang: str) -> None:
     headers = [(b"cookie", cookie.encode()), (b"accept-language", accepted.encode())]
     assert guard.language({"headers": headers}) == lang
+
+
+# ---- bodies -----------------------------------------------------------------------------
+
+
+def sent(path: str, parts: list[bytes], **headers: str) -> tuple[int, bytes, int]:
+    """A request through the guard to a page that reads it to its end: status, answer, and the bytes that it read."""
+    read, out = [], []
+
+    async def page(scope: guard.Scope, receive: guard.Receive, send: guard.Send) -> None:
+        while (message := await receive())["type"] == "http.request":
+            read.append(message["body"])
+            if not message["more_body"]:
+                break
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"read"})
+
+    async def receive() -> guard.Message:
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message: guard.Message) -> None:
+        out.append(message)
+
+    given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": path, "client": ("192.0.2.1", 1), "headers": given}
+    asyncio.run(guard.Guard(page)(scope, receive, send))
+    return out[0]["status"], out[1]["body"], sum(map(len, read))
+
+
+@pytest.mark.parametrize("length", ["", "5", str(10**30), "²", "-1"])
+def test_a_body_is_read_to_where_it_may_go_whatever_length_it_claims(
+    monkeypatch: pytest.MonkeyPatch, length: str
+) -> None:
+    monkeypatch.setattr(guard, "BODY", 1000)
+    status, body, read = sent("/gradio_api/queue/join", [bytes(300)] * 9, content_length=length, accept_language="zh")
+    assert (status, json.loads(body)["detail"]) == (413, say("zh-CN", "error.file_too_large", limit=20))
+    assert read == (0 if length == str(10**30) else 900)
+    assert sent("/gradio_api/queue/join", [bytes(300)] * 3) == (200, b"read", 900)
+
+
+def test_two_photos_of_the_largest_size_fit_into_a_body() -> None:
+    assert 2 * len(base64.b64encode(bytes(1000))) * photos.BYTES / 1000 < guard.BODY
+
+
+def test_a_drawing_takes_no_files() -> None:
+    path, kind = "/gradio_api/component_server", "Multipart/form-data; boundary=x"
+    assert sent(path, [b"x"], content_type=kind)[0] == 400
+    assert sent(path, [b"{}"], content_type="application/json")[0] == 200
+    assert sent("/gradio_api/upload", [b"x"], content_type=kind)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["queue/join", "call/read", "call/v2/read", "run/read", "api/read", "upload"])
+def test_every_way_to_a_run_is_counted(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(guard.Rate, "allows", lambda *_: False)
+    assert sent(f"/gradio_api/{path}", [b"{}"])[0] == 429
+
+
+# ---- uploads ----------------------------------------------------------------------------
 
 
 def test_old_uploads_are_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +310,13 @@ def test_a_full_gallery_says_so_at_once_in_the_visitors_language() -> None:
         taken = [a.json()["event_id"] for a in answers if a.status_code == 200]
         assert len(taken) + len(refused) == 12
         assert all('"complete": true' in last_of(address, event) for event in taken)  # what runs goes on
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("way", ["run", "api"])
+def test_no_run_goes_past_the_queue(url: str, way: str) -> None:
+    answer = httpx.post(f"{url}/gradio_api/{way}/continue", json={"data": CONTINUE}, timeout=60)
+    assert answer.status_code == 404
 
 
 @pytest.mark.weights
