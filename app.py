@@ -14,16 +14,18 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Awaitable, Callable, Iterator, Set
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from threading import Event, Semaphore, Thread
+from threading import Event, Thread
 from typing import Any
 
 import gradio as gr
 import pandas
 import segno
+from anyio import CapacityLimiter, to_thread
+from fastapi import HTTPException
 from starlette.middleware import Middleware
 from threadpoolctl import threadpool_limits
 
@@ -45,7 +47,9 @@ SEPARATOR = "\x1f"  # between the tokens of a list in a link
 SESSIONS = 500  # visitors whose page Gradio remembers; none of ours keeps anything there
 HOUSEWORK = 60.0  # seconds between two sweeps
 HELD = 100 * photos.BYTES  # bytes of uploads that outlive a sweep
-LOOKS = 4  # questions about single ticks that are answered at once
+LOOKS = 4  # questions of the page's scripts that are answered at once
+WAITING = 100  # further ones that may wait
+LONGEST_QR = 8000  # characters; no QR code holds as many
 SHOWN_TEXT = 300  # characters of a text in the table of many
 SANS = ("system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace")
@@ -140,13 +144,8 @@ def sentence(error: InputError, lang: str) -> str:
 
 def inspector(demo: Demo) -> Callable[[str], str]:
     """What the drawing asks for one tick: its gates, or one unit's numbers. JSON in and out."""
-    places = Semaphore(LOOKS)
 
     def inspect(asked: str) -> str:
-        with places:
-            return looked_up(asked)
-
-    def looked_up(asked: str) -> str:
         try:
             question = json.loads(asked)
             inputs, t = demo.check(question["inputs"]), int(question["t"])
@@ -160,10 +159,36 @@ def inspector(demo: Demo) -> Callable[[str], str]:
     return inspect
 
 
+class Aside:
+    """Answers what scripts of the page ask, beside the runs: in a few threads of its own, so that no number of
+    questions keeps the page from anybody. Where too many wait already, one more is refused at once."""
+
+    def __init__(self) -> None:
+        self.places, self.asked = CapacityLimiter(LOOKS), 0
+
+    def of(self, function: Callable[[str], str]) -> Callable[..., Awaitable[str]]:
+        """The function as the page calls it, under its own name."""
+
+        async def answer(asked: str, request: gr.Request) -> str:
+            if self.asked >= LOOKS + WAITING:
+                raise HTTPException(429, say(guard.language(request.scope), "error.busy"))
+            self.asked += 1
+            try:
+                return await to_thread.run_sync(function, asked, limiter=self.places)
+            finally:
+                self.asked -= 1
+
+        answer.__name__ = function.__name__
+        return answer
+
+
+ASIDE = Aside()
+
+
 def qr(address: str) -> str:
     """A link's QR code: {"rows": ["0101…", …]}, no rows where the link is too long for one."""
     try:
-        rows = ["".join(map(str, row)) for row in segno.make_qr(str(address), error="l").matrix]
+        rows = ["".join(map(str, row)) for row in segno.make_qr(str(address)[:LONGEST_QR], error="l").matrix]
     except ValueError:
         rows = []
     return json.dumps({"rows": rows})
@@ -261,7 +286,7 @@ class Page:
             html_template=TEMPLATE,
             css_template=style(self.demo.view),
             js_on_load=script(self.demo.view, **given),
-            server_functions=[inspector(self.demo), qr],
+            server_functions=[ASIDE.of(inspector(self.demo)), ASIDE.of(qr)],
             lang="en",
             elem_id=f"{name}-drawing",
         )
@@ -613,7 +638,7 @@ def foundations_page(blocks: gr.Blocks) -> None:
         drawing = Drawing(
             html_template='<div class="foundations"></div>',
             js_on_load=page_script("foundations", **given),
-            server_functions=[foundations.answer],
+            server_functions=[ASIDE.of(foundations.answer)],
             lang="en",
             elem_id="foundations",
         )

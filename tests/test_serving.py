@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 
 import gradio as gr
 import httpx
@@ -241,6 +243,41 @@ def test_uploads_are_found_where_the_temporary_folder_is_a_link(
     assert app.photo_of(str(tmp_path / "link/photo.jpg")) == PHOTO.stem
     with pytest.raises(InputError):
         app.photo_of(str(PHOTO))
+
+
+# ---- questions of the page's scripts ----------------------------------------------------
+
+
+def test_questions_wait_aside_and_too_many_are_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "LOOKS", 2)
+    monkeypatch.setattr(app, "WAITING", 3)
+    aside, free, at_work = app.Aside(), Event(), []
+    request = SimpleNamespace(scope={"headers": [(b"accept-language", b"zh")]})
+
+    def slow(asked: str) -> str:
+        at_work.append(asked)
+        assert free.wait(60)
+        return asked
+
+    async def crowd() -> list[object]:
+        asking = asyncio.gather(*(aside.of(slow)(f"{n}", request) for n in range(9)), return_exceptions=True)
+        while len(at_work) < 2:
+            await asyncio.sleep(0)
+        assert len(at_work) == 2
+        assert await asyncio.to_thread(lambda: "others") == "others"
+        free.set()
+        return await asking
+
+    answers = asyncio.run(crowd())
+    assert answers[:5] == list("01234")
+    assert {(a.status_code, a.detail) for a in answers[5:]} == {(429, say("zh-CN", "error.busy"))}
+
+
+def test_every_script_asks_aside() -> None:
+    shown = [block for block in app.build().blocks.values() if isinstance(block, app.Drawing)]
+    functions = [function for drawing in shown for function in drawing.server_fns]
+    assert {function.__name__ for function in functions} == {"inspect", "qr", "answer"}
+    assert all(asyncio.iscoroutinefunction(function) for function in functions)
 
 
 # ---- weights ----------------------------------------------------------------------------
