@@ -33,7 +33,7 @@ import models
 from demos import discover, foundations, listing, photos
 from demos.base import Demo, Input, InputError, around
 from demos.examples import stored
-from demos.limits import LIMITS
+from demos.limits import LIMITS, Pace
 from demos.text import LANGUAGES, say, words
 from demos.tours import Tour, all_tours
 from demos.views import SLOT, TEMPLATE, page_script, script, style
@@ -485,9 +485,10 @@ class Many:
         try:
             texts = listing.from_file(file) if file else listing.from_lines(pasted)
             rows: list[dict[str, Any]] = []
+            pace = Pace()
             for row in listing.verdicts(texts, language, network):
                 rows.append(row)
-                if len(rows) % listing.PORTION == 0:
+                if pace.due():
                     progress((len(rows), len(texts)))
                     yield [say(lang, "many.progress", done=f"{len(rows):,}", count=f"{len(texts):,}"), *unchanged]
         except InputError as error:
@@ -573,12 +574,18 @@ def example_label(example: dict[str, Any]) -> str:
 
 def facts(demo: Demo, lang: str) -> str:
     """What is known of a demo's networks, from their cards, as Markdown. A value may be the key of a word."""
-    said = words(lang)
     return "\n".join(
-        f"### {say(lang, title)}\n"
-        + "\n".join(f"- {say(lang, key, **{k: said.get(v, v) for k, v in values.items()})}" for key, values in card)
+        f"### {say(lang, title)}\n" + "\n".join(f"- {fact(lang, key, values)}" for key, values in card)
         for title, card in demo.cards().items()
     )
+
+
+def fact(lang: str, key: str, values: dict[str, Any]) -> str:
+    """One line of a card; where a figure for it is missing, that its network is damaged."""
+    try:
+        return say(lang, key, **{k: words(lang).get(v, v) for k, v in values.items()})
+    except KeyError:
+        return say(lang, "error.network")
 
 
 def brought(demo: Demo, values: dict[str, Any]) -> dict[str, Any]:
@@ -809,6 +816,9 @@ def main() -> None:
     # A folder of our own, since what is old in it is deleted.
     folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "rnn-gallery"
     os.environ["GRADIO_TEMP_DIR"] = str(folder.resolve())
+    # Gradio counts over all its events whenever one ends, for a page of figures that is switched off here.
+    os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
+    open_many()
     if "SPACE_ID" in os.environ:  # only the hub's proxy reaches a Space; it names the visitor
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     threadpool_limits(1, "blas")  # runs share the cores; each with threads of its own would be slower for all
@@ -816,6 +826,21 @@ def main() -> None:
     handler.setFormatter(guard.Places())
     logging.basicConfig(handlers=[handler])
     blocks = build()
+    launch(blocks)
+    attend(blocks)
+
+
+def open_many() -> None:
+    """As many connections as the machine lets a process hold: every visitor has a few. Windows has no such limit."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def launch(blocks: gr.Blocks) -> None:
+    """Serve the page, without waiting for anything."""
     blocks.queue(max_size=LIMITS.queue, default_concurrency_limit=LIMITS.runs, api_open=False)
     blocks.launch(
         theme=theme(),
@@ -830,7 +855,6 @@ def main() -> None:
         state_session_capacity=SESSIONS,
         prevent_thread_lock=True,
     )
-    attend(blocks)
 
 
 if __name__ == "__main__":

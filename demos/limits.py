@@ -4,6 +4,7 @@ Each can be set by an environment variable, `GALLERY_` and its name: `GALLERY_RU
 """
 
 import os
+import time
 from dataclasses import dataclass, fields
 
 
@@ -24,6 +25,8 @@ class Limits:
     grace: int = 8  # seconds that running streams have to end when the server is told to stop
 
 
+BEAT = 0.3  # seconds between two answers of a run, at most: at each of them one who left frees his place
+SHARE = 50  # ticks between two looks at the clock
 NONE = ("rate", "grace")  # may be 0: no bound on the rate, and no time to end
 
 
@@ -40,3 +43,18 @@ def _given(name: str, default: int) -> int:
 
 
 LIMITS = from_environment()
+
+
+class Pace:
+    """Says when a run is to give a sign again."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether a beat has passed since the last sign; then this is one."""
+        now = time.monotonic()
+        if now - self.last < BEAT:
+            return False
+        self.last = now
+        return True

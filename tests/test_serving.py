@@ -293,7 +293,7 @@ def test_the_sums_beside_the_weights_are_right() -> None:
         assert all(path.name in noted for path in folder.glob("*.safetensors"))
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "scores.json", "variants.json", "model.safetensors"])
 def test_one_wrong_bit_is_refused(folder: Path, name: str) -> None:
     checksums.write(folder)
     checksums.check(folder)
@@ -306,7 +306,7 @@ def test_one_wrong_bit_is_refused(folder: Path, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A gallery whose poems have a wrong byte, and whose sentiment network is gone."""
+    """A gallery whose poems have a wrong byte, whose novel has other scores, and whose sentiment network is gone."""
     root = tmp_path_factory.mktemp("copy")
     shutil.copy(ROOT / "app.py", root)
     for part in ("demos", "models", "hosting"):
@@ -316,6 +316,8 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     raw[-1000] ^= 0xFF
     weights.write_bytes(raw)
     (root / "models/sentiment/en/model.safetensors").unlink()
+    scores = root / "models/charlm/hongloumeng/scores.json"
+    scores.write_text(scores.read_text("utf-8").replace("bits_per_char", "bits_per_word"), "utf-8")
     with gallery(root) as address:
         yield address
 
@@ -325,6 +327,7 @@ def test_a_damaged_network_costs_its_own_runs_only(damaged: str) -> None:
     client = Client(damaged, verbose=False)
     for call in (
         {"text": "床前", "network": "tang", "api_name": "/continue"},
+        {"text": "宝玉", "network": "hongloumeng", "api_name": "/continue"},
         {"text": "good", "api_name": "/sentiment"},
     ):
         with pytest.raises(AppError, match=re.escape(say("en", "error.network"))):
