@@ -66,7 +66,7 @@ def test_no_run_is_silent_for_a_second(clock: list[float], name: str) -> None:
     for _ in RUNS[name]():
         signs.append(clock[0])
     gaps = [later - earlier for earlier, later in itertools.pairwise(signs)]
-    assert signs[-1] > 2  # a long run
+    assert signs[-1] > 1.5  # a long run
     assert max(gaps) < 1
     assert len(gaps) < 10 + 4 * signs[-1]  # and not one that does nothing but give signs
 
