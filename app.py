@@ -83,6 +83,11 @@ KEEP_LANGUAGE = """(lang) => {
   }
   return [lang];
 }"""
+# A link with a state is run once the page is there: a run waits in the queue like any other, the page does not.
+OPEN = """() => {
+  const link = new URLSearchParams(location.search), inputs = INPUTS;
+  if (link.get('tab') === 'NAME' && inputs.some((name) => link.has(name))) document.getElementById('NAME-open').click();
+}"""
 STOP = "() => { document.dispatchEvent(new Event('gallery:stop')); }"
 
 
@@ -349,6 +354,7 @@ class Page:
         inputs = [self.lang, *self.controls.values()]
         compute = {"outputs": self.drawing, "concurrency_id": "network", "concurrency_limit": LIMITS.runs}
         quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": self.drawing}
+        small = quiet | {"queue": False}  # what computes nothing waits for no run
         start = gr.on(
             [self.run.click, *(c.submit for c in self.controls.values() if isinstance(c, gr.Textbox))],
             self.start,
@@ -357,39 +363,58 @@ class Page:
             **quiet,
         )
         branch = self.drawing.branch(self.go_on, inputs, **compute, **quiet)
-        picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **quiet)
+        picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **small)
         example = picked.then(self.start, inputs, **compute, **quiet)
         begun = [start, branch, example]
         for tour, button in self.tours:
-            chosen = button.click(functools.partial(self.set_up, tour), None, list(self.controls.values()), **quiet)
+            chosen = button.click(functools.partial(self.set_up, tour), None, list(self.controls.values()), **small)
             begun.append(chosen.then(self.start, inputs, js=look_at(self.demo, tour), **compute, **quiet))
-        self.stop.click(None, cancels=begun, js=STOP, api_visibility="private")
         for i in (i for i in self.demo.inputs if i.live):
             # A text box itself reports keys only: not what is pasted, deleted or composed.
             event = self.drawing.typed if i.kind == "text" else self.controls[i.name].input
-            event(self.start, inputs, trigger_mode="always_last", **compute, **quiet)
+            begun.append(event(self.start, inputs, trigger_mode="always_last", **compute, **quiet))
+        self.stop.click(None, cancels=begun, js=STOP, api_visibility="private")
         if {"network", "text"} <= set(self.controls) and all("network" in e for e in self.demo.examples):
             chosen, text = self.controls["network"], self.controls["text"]
-            chosen.input(self.begin, [chosen, text], text, **quiet)
+            chosen.input(self.begin, [chosen, text], text, **small)
         hidden = [i for i in self.demo.inputs if i.only]
         for name in {name for given in hidden for name in given.only}:
             self.controls[name].change(
-                self.show, [self.controls[name]], [self.controls[i.name] for i in hidden], **quiet
+                self.show, [self.controls[name]], [self.controls[i.name] for i in hidden], **small
             )
 
-    def arrive(self, lang: str, request: gr.Request) -> Iterator[list[Any]]:
-        """What a visitor finds: the state in the link, or the first example in his language."""
-        default = {i.name: i.default for i in self.demo.inputs}
-        link = {n: v for n, v in request.query_params.items() if n in default}
-        if request.query_params.get("tab") == self.demo.name and link:
-            given = {n: from_link(self.demo, n, v) for n, v in link.items()}
-            values = default | self.fitting(given, lang) | given
-            for drawn in trace(self.demo, lang, values):
-                yield [drawn, *(gr.update(value=self.as_shown(n, values[n])) for n in self.controls)]
-            return
+    def welcome(self, arrived: Any) -> None:
+        """The events that show a newcomer what he finds, and then run what his link asks for."""
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": self.lang}
+        name, inputs = self.demo.name, json.dumps([i.name for i in self.demo.inputs])
+        here = arrived.then(self.arrive, self.lang, [self.drawing, *self.controls.values()], **quiet | {"queue": False})
+        opener = gr.Button(visible="hidden", elem_id=f"{name}-open")
+        here.then(None, js=OPEN.replace("NAME", name).replace("INPUTS", inputs), api_visibility="private")
+        run = opener.click(
+            self.follow, self.lang, self.drawing, concurrency_id="network", concurrency_limit=LIMITS.runs, **quiet
+        )
+        self.stop.click(None, cancels=[run], api_visibility="private")
+
+    def arrive(self, lang: str, request: gr.Request) -> list[Any]:
+        """What a visitor finds: the values in his link, or the first example in his language."""
         number = self.demo.opening[lang]
-        values = default | dict(self.demo.examples[number])
-        yield [stored(self.demo, number), *(gr.update(value=self.as_shown(n, values[n])) for n in self.controls)]
+        values = {i.name: i.default for i in self.demo.inputs} | dict(self.demo.examples[number])
+        asked = self.asked(lang, request)
+        drawn = gr.skip() if asked else stored(self.demo, number)
+        return [drawn, *(gr.update(value=self.as_shown(n, (asked or values)[n])) for n in self.controls)]
+
+    def follow(self, lang: str, request: gr.Request) -> Iterator[Any]:
+        """The run that a link asks for."""
+        asked = self.asked(lang, request)
+        yield from trace(self.demo, lang, asked) if asked else [gr.skip()]
+
+    def asked(self, lang: str, request: gr.Request) -> dict[str, Any]:
+        """All inputs of the run in a link; none where the link has no state of this demo."""
+        default = {i.name: i.default for i in self.demo.inputs}
+        given = {n: from_link(self.demo, n, v) for n, v in request.query_params.items() if n in default}
+        if request.query_params.get("tab") != self.demo.name or not given:
+            return {}
+        return default | self.fitting(given, lang) | given
 
     def fitting(self, given: dict[str, Any], lang: str) -> dict[str, Any]:
         """Where a text is read as one types, an example for what a link leaves open, the opening one if
@@ -737,7 +762,7 @@ def build() -> gr.Blocks:
         arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
         blocks.load(open_tab, None, [outer, *inner.values()], **quiet)
         for page in pages:
-            arrived.then(page.arrive, lang, [page.drawing, *page.controls.values()], **quiet | {"queue": True})
+            page.welcome(arrived)
         lang.input(said.updates, lang, said.components, js=KEEP_LANGUAGE, **quiet)
     foundations_page(blocks)
     return blocks

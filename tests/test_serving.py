@@ -24,9 +24,9 @@ from mcp.client.streamable_http import streamable_http_client
 
 import app
 import models
-from demos import limits, photos
+from demos import discover, limits, photos
 from demos.base import InputError
-from demos.text import say
+from demos.text import LANGUAGES, say
 from hosting import guard
 from models import checksums
 from tests.serving import ROOT, gallery, process_of
@@ -394,6 +394,31 @@ def test_running_streams_may_end_when_the_server_is_told_to_stop() -> None:
             process.send_signal(signal.SIGTERM)
             assert '"complete": true' in [line for line in lines if line][-1]
         assert process.wait(60) == 0
+
+
+def test_only_runs_wait_in_the_queue() -> None:
+    functions = [function for function in app.build().fns.values() if function.fn is not None]
+    assert {function.concurrency_id for function in functions if function.queue} == {"network"}
+    assert {"start", "follow", "compute", "continue"} <= {function.api_name for function in functions if function.queue}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_newcomer_finds_an_example_or_the_values_of_his_link(lang: str) -> None:
+    demo = next(demo for demo in discover() if demo.name == "many_to_many")
+    with gr.Blocks():
+        page = app.Page(demo, gr.Radio(), app.Words())
+    plain, foreign, own = (
+        SimpleNamespace(query_params=params)
+        for params in ({}, {"tab": "aligned", "text": "x"}, {"tab": demo.name, "text": "KING:", "length": "7"})
+    )
+    for request in (plain, foreign):
+        drawn, *_ = page.arrive(lang, request)
+        assert json.loads(drawn.splitlines()[0])["demo"] == demo.name
+        assert page.asked(lang, request) == {}
+    drawn, *values = page.arrive(lang, own)
+    shown = dict(zip(page.controls, (update["value"] for update in values), strict=True))
+    assert (drawn, shown["text"], shown["length"]) == (gr.skip(), "KING:", 7)
+    assert page.asked(lang, own)["seed"] == 1
 
 
 # ---- everywhere -------------------------------------------------------------------------
