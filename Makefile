@@ -1,4 +1,4 @@
-.PHONY: demo test check examples pictures space benchmarks
+.PHONY: demo test check examples pictures space benchmarks audit
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -21,7 +21,11 @@ space: .venv/demo  ## build the folder that is uploaded to a Space, and check it
 	$(BIN)/python -m hosting.space build/space
 
 benchmarks: .venv/dev chromium  ## measure how quick and steady the serving is; writes benchmarks/RESULTS.md
-	for name in startup together page load replicas; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	missed=0; for name in startup together page load replicas; do $(BIN)/python -m benchmarks.$$name || missed=1; done; exit $$missed
+
+audit: .venv/demo  ## look the packages up among the known weaknesses; asks pypi.org
+	$(BIN)/pip install --quiet pip-audit==2.10.1
+	$(BIN)/pip-audit --requirement requirements.txt
 
 pictures: .venv/dev chromium  ## take the README's screenshots
 	$(BIN)/python -m tests.pictures

@@ -14,16 +14,18 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Set
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from threading import Event, Semaphore, Thread
+from threading import Event, Thread
 from typing import Any
 
 import gradio as gr
 import pandas
 import segno
+from anyio import CapacityLimiter, to_thread
+from fastapi import HTTPException
 from starlette.middleware import Middleware
 from threadpoolctl import threadpool_limits
 
@@ -31,7 +33,7 @@ import models
 from demos import discover, foundations, listing, photos
 from demos.base import Demo, Input, InputError, around
 from demos.examples import stored
-from demos.limits import LIMITS
+from demos.limits import LIMITS, Pace
 from demos.text import LANGUAGES, say, words
 from demos.tours import Tour, all_tours
 from demos.views import SLOT, TEMPLATE, page_script, script, style
@@ -44,7 +46,10 @@ FIRST = 0.01  # seconds to the first, so that it brings something that was writt
 SEPARATOR = "\x1f"  # between the tokens of a list in a link
 SESSIONS = 500  # visitors whose page Gradio remembers; none of ours keeps anything there
 HOUSEWORK = 60.0  # seconds between two sweeps
-LOOKS = 4  # questions about single ticks that are answered at once
+HELD = 100 * photos.BYTES  # bytes of uploads that outlive a sweep
+LOOKS = 4  # questions of the page's scripts that are answered at once
+WAITING = 100  # further ones that may wait
+LONGEST_QR = 8000  # characters; no QR code holds as many
 SHOWN_TEXT = 300  # characters of a text in the table of many
 SANS = ("system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace")
@@ -77,6 +82,11 @@ KEEP_LANGUAGE = """(lang) => {
     history.replaceState(history.state, '', here);
   }
   return [lang];
+}"""
+# A link with a state is run once the page is there: a run waits in the queue like any other, the page does not.
+OPEN = """() => {
+  const link = new URLSearchParams(location.search), inputs = INPUTS;
+  if (link.get('tab') === 'NAME' && inputs.some((name) => link.has(name))) document.getElementById('NAME-open').click();
 }"""
 STOP = "() => { document.dispatchEvent(new Event('gallery:stop')); }"
 
@@ -139,13 +149,8 @@ def sentence(error: InputError, lang: str) -> str:
 
 def inspector(demo: Demo) -> Callable[[str], str]:
     """What the drawing asks for one tick: its gates, or one unit's numbers. JSON in and out."""
-    places = Semaphore(LOOKS)
 
     def inspect(asked: str) -> str:
-        with places:
-            return looked_up(asked)
-
-    def looked_up(asked: str) -> str:
         try:
             question = json.loads(asked)
             inputs, t = demo.check(question["inputs"]), int(question["t"])
@@ -159,10 +164,36 @@ def inspector(demo: Demo) -> Callable[[str], str]:
     return inspect
 
 
+class Aside:
+    """Answers what scripts of the page ask, beside the runs: in a few threads of its own, so that no number of
+    questions keeps the page from anybody. Where too many wait already, one more is refused at once."""
+
+    def __init__(self) -> None:
+        self.places, self.asked = CapacityLimiter(LOOKS), 0
+
+    def of(self, function: Callable[[str], str]) -> Callable[..., Awaitable[str]]:
+        """The function as the page calls it, under its own name."""
+
+        async def answer(asked: str, request: gr.Request) -> str:
+            if self.asked >= LOOKS + WAITING:
+                raise HTTPException(429, say(guard.language(request.scope), "error.busy"))
+            self.asked += 1
+            try:
+                return await to_thread.run_sync(function, asked, limiter=self.places)
+            finally:
+                self.asked -= 1
+
+        answer.__name__ = function.__name__
+        return answer
+
+
+ASIDE = Aside()
+
+
 def qr(address: str) -> str:
     """A link's QR code: {"rows": ["0101…", …]}, no rows where the link is too long for one."""
     try:
-        rows = ["".join(map(str, row)) for row in segno.make_qr(str(address), error="l").matrix]
+        rows = ["".join(map(str, row)) for row in segno.make_qr(str(address)[:LONGEST_QR], error="l").matrix]
     except ValueError:
         rows = []
     return json.dumps({"rows": rows})
@@ -260,7 +291,7 @@ class Page:
             html_template=TEMPLATE,
             css_template=style(self.demo.view),
             js_on_load=script(self.demo.view, **given),
-            server_functions=[inspector(self.demo), qr],
+            server_functions=[ASIDE.of(inspector(self.demo)), ASIDE.of(qr)],
             lang="en",
             elem_id=f"{name}-drawing",
         )
@@ -323,6 +354,7 @@ class Page:
         inputs = [self.lang, *self.controls.values()]
         compute = {"outputs": self.drawing, "concurrency_id": "network", "concurrency_limit": LIMITS.runs}
         quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": self.drawing}
+        small = quiet | {"queue": False}  # what computes nothing waits for no run
         start = gr.on(
             [self.run.click, *(c.submit for c in self.controls.values() if isinstance(c, gr.Textbox))],
             self.start,
@@ -331,39 +363,58 @@ class Page:
             **quiet,
         )
         branch = self.drawing.branch(self.go_on, inputs, **compute, **quiet)
-        picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **quiet)
+        picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **small)
         example = picked.then(self.start, inputs, **compute, **quiet)
         begun = [start, branch, example]
         for tour, button in self.tours:
-            chosen = button.click(functools.partial(self.set_up, tour), None, list(self.controls.values()), **quiet)
+            chosen = button.click(functools.partial(self.set_up, tour), None, list(self.controls.values()), **small)
             begun.append(chosen.then(self.start, inputs, js=look_at(self.demo, tour), **compute, **quiet))
-        self.stop.click(None, cancels=begun, js=STOP, api_visibility="private")
         for i in (i for i in self.demo.inputs if i.live):
             # A text box itself reports keys only: not what is pasted, deleted or composed.
             event = self.drawing.typed if i.kind == "text" else self.controls[i.name].input
-            event(self.start, inputs, trigger_mode="always_last", **compute, **quiet)
+            begun.append(event(self.start, inputs, trigger_mode="always_last", **compute, **quiet))
+        self.stop.click(None, cancels=begun, js=STOP, api_visibility="private")
         if {"network", "text"} <= set(self.controls) and all("network" in e for e in self.demo.examples):
             chosen, text = self.controls["network"], self.controls["text"]
-            chosen.input(self.begin, [chosen, text], text, **quiet)
+            chosen.input(self.begin, [chosen, text], text, **small)
         hidden = [i for i in self.demo.inputs if i.only]
         for name in {name for given in hidden for name in given.only}:
             self.controls[name].change(
-                self.show, [self.controls[name]], [self.controls[i.name] for i in hidden], **quiet
+                self.show, [self.controls[name]], [self.controls[i.name] for i in hidden], **small
             )
 
-    def arrive(self, lang: str, request: gr.Request) -> Iterator[list[Any]]:
-        """What a visitor finds: the state in the link, or the first example in his language."""
-        default = {i.name: i.default for i in self.demo.inputs}
-        link = {n: v for n, v in request.query_params.items() if n in default}
-        if request.query_params.get("tab") == self.demo.name and link:
-            given = {n: from_link(self.demo, n, v) for n, v in link.items()}
-            values = default | self.fitting(given, lang) | given
-            for drawn in trace(self.demo, lang, values):
-                yield [drawn, *(gr.update(value=self.as_shown(n, values[n])) for n in self.controls)]
-            return
+    def welcome(self, arrived: Any) -> None:
+        """The events that show a newcomer what he finds, and then run what his link asks for."""
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": self.lang}
+        name, inputs = self.demo.name, json.dumps([i.name for i in self.demo.inputs])
+        here = arrived.then(self.arrive, self.lang, [self.drawing, *self.controls.values()], **quiet | {"queue": False})
+        opener = gr.Button(visible="hidden", elem_id=f"{name}-open")
+        here.then(None, js=OPEN.replace("NAME", name).replace("INPUTS", inputs), api_visibility="private")
+        run = opener.click(
+            self.follow, self.lang, self.drawing, concurrency_id="network", concurrency_limit=LIMITS.runs, **quiet
+        )
+        self.stop.click(None, cancels=[run], api_visibility="private")
+
+    def arrive(self, lang: str, request: gr.Request) -> list[Any]:
+        """What a visitor finds: the values in his link, or the first example in his language."""
         number = self.demo.opening[lang]
-        values = default | dict(self.demo.examples[number])
-        yield [stored(self.demo, number), *(gr.update(value=self.as_shown(n, values[n])) for n in self.controls)]
+        values = {i.name: i.default for i in self.demo.inputs} | dict(self.demo.examples[number])
+        asked = self.asked(lang, request)
+        drawn = gr.skip() if asked else stored(self.demo, number)
+        return [drawn, *(gr.update(value=self.as_shown(n, (asked or values)[n])) for n in self.controls)]
+
+    def follow(self, lang: str, request: gr.Request) -> Iterator[Any]:
+        """The run that a link asks for."""
+        asked = self.asked(lang, request)
+        yield from trace(self.demo, lang, asked) if asked else [gr.skip()]
+
+    def asked(self, lang: str, request: gr.Request) -> dict[str, Any]:
+        """All inputs of the run in a link; none where the link has no state of this demo."""
+        default = {i.name: i.default for i in self.demo.inputs}
+        given = {n: from_link(self.demo, n, v) for n, v in request.query_params.items() if n in default}
+        if request.query_params.get("tab") != self.demo.name or not given:
+            return {}
+        return default | self.fitting(given, lang) | given
 
     def fitting(self, given: dict[str, Any], lang: str) -> dict[str, Any]:
         """Where a text is read as one types, an example for what a link leaves open, the opening one if
@@ -459,9 +510,10 @@ class Many:
         try:
             texts = listing.from_file(file) if file else listing.from_lines(pasted)
             rows: list[dict[str, Any]] = []
+            pace = Pace()
             for row in listing.verdicts(texts, language, network):
                 rows.append(row)
-                if len(rows) % listing.PORTION == 0:
+                if pace.due():
                     progress((len(rows), len(texts)))
                     yield [say(lang, "many.progress", done=f"{len(rows):,}", count=f"{len(texts):,}"), *unchanged]
         except InputError as error:
@@ -547,12 +599,18 @@ def example_label(example: dict[str, Any]) -> str:
 
 def facts(demo: Demo, lang: str) -> str:
     """What is known of a demo's networks, from their cards, as Markdown. A value may be the key of a word."""
-    said = words(lang)
     return "\n".join(
-        f"### {say(lang, title)}\n"
-        + "\n".join(f"- {say(lang, key, **{k: said.get(v, v) for k, v in values.items()})}" for key, values in card)
+        f"### {say(lang, title)}\n" + "\n".join(f"- {fact(lang, key, values)}" for key, values in card)
         for title, card in demo.cards().items()
     )
+
+
+def fact(lang: str, key: str, values: dict[str, Any]) -> str:
+    """One line of a card; where a figure for it is missing, that its network is damaged."""
+    try:
+        return say(lang, key, **{k: words(lang).get(v, v) for k, v in values.items()})
+    except KeyError:
+        return say(lang, "error.network")
 
 
 def brought(demo: Demo, values: dict[str, Any]) -> dict[str, Any]:
@@ -568,7 +626,7 @@ def photo_of(value: Any) -> Any:
     if not isinstance(value, str) or not Path(value[:4096]).is_absolute():
         return value  # a name or a data URL
     path = Path(value).resolve()
-    if not path.is_relative_to(gr.utils.get_upload_folder()) or not path.is_file():
+    if not path.is_relative_to(uploads()) or not path.is_file():
         raise InputError("error.photo.none")
     return photos.from_file(path)
 
@@ -612,7 +670,7 @@ def foundations_page(blocks: gr.Blocks) -> None:
         drawing = Drawing(
             html_template='<div class="foundations"></div>',
             js_on_load=page_script("foundations", **given),
-            server_functions=[foundations.answer],
+            server_functions=[ASIDE.of(foundations.answer)],
             lang="en",
             elem_id="foundations",
         )
@@ -704,7 +762,7 @@ def build() -> gr.Blocks:
         arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
         blocks.load(open_tab, None, [outer, *inner.values()], **quiet)
         for page in pages:
-            arrived.then(page.arrive, lang, [page.drawing, *page.controls.values()], **quiet | {"queue": True})
+            page.welcome(arrived)
         lang.input(said.updates, lang, said.components, js=KEEP_LANGUAGE, **quiet)
     foundations_page(blocks)
     return blocks
@@ -739,11 +797,27 @@ def theme() -> gr.themes.Base:
     )
 
 
-def sweep() -> None:
-    """Delete what was uploaded or made for download more than `keep` seconds ago, also by a process that died."""
-    for path in Path(gr.utils.get_upload_folder()).rglob("*"):
+def uploads() -> Path:
+    """The folder of what visitors upload and what is made for them; on some machines the way to it is a link."""
+    return Path(gr.utils.get_upload_folder()).resolve()
+
+
+def shown_always(blocks: gr.Blocks) -> set[Path]:
+    """The files in that folder that the page itself shows, such as the examples' photos."""
+    return {Path(path).resolve() for block in blocks.blocks.values() for path in block.keep_in_cache}
+
+
+def sweep(kept: Set[Path] = frozenset()) -> None:
+    """Delete what was uploaded or made for download more than `keep` seconds ago, also by a process that
+    died, and the oldest where all is more than the folder may hold; never what is `kept`."""
+    found, held = [], 0
+    for path in uploads().rglob("*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_ctime > LIMITS.keep:
+            found.append((path.lstat(), path))
+    for status, path in sorted(found, key=lambda pair: -pair[0].st_ctime):
+        held += status.st_size
+        if path not in kept and (time.time() - status.st_ctime > LIMITS.keep or held > HELD):
+            with suppress(OSError):  # another replica was quicker, or a folder is not empty yet
                 path.rmdir() if path.is_dir() else path.unlink()
 
 
@@ -754,7 +828,7 @@ def attend(blocks: gr.Blocks) -> None:
         signal.signal(sign, lambda *_: told.set())
     Thread(target=models.warm, daemon=True).start()
     while not told.wait(HOUSEWORK):
-        sweep()
+        sweep(shown_always(blocks))
     guard.closing.set()  # what runs may end; what comes is told so
     end = time.monotonic() + LIMITS.grace
     while any(blocks._queue.active_jobs) and time.monotonic() < end:
@@ -765,9 +839,11 @@ def attend(blocks: gr.Blocks) -> None:
 def main() -> None:
     """Launch; address, port and root path come from Gradio's environment variables."""
     # A folder of our own, since what is old in it is deleted.
-    os.environ["GRADIO_TEMP_DIR"] = str(
-        Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "rnn-gallery"
-    )
+    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / "rnn-gallery"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder.resolve())
+    # Gradio counts over all its events whenever one ends, for a page of figures that is switched off here.
+    os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
+    open_many()
     if "SPACE_ID" in os.environ:  # only the hub's proxy reaches a Space; it names the visitor
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     threadpool_limits(1, "blas")  # runs share the cores; each with threads of its own would be slower for all
@@ -775,7 +851,22 @@ def main() -> None:
     handler.setFormatter(guard.Places())
     logging.basicConfig(handlers=[handler])
     blocks = build()
-    blocks.queue(max_size=LIMITS.queue, default_concurrency_limit=LIMITS.runs)
+    launch(blocks)
+    attend(blocks)
+
+
+def open_many() -> None:
+    """As many connections as the machine lets a process hold: every visitor has a few. Windows has no such limit."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def launch(blocks: gr.Blocks) -> None:
+    """Serve the page, without waiting for anything."""
+    blocks.queue(max_size=LIMITS.queue, default_concurrency_limit=LIMITS.runs, api_open=False)
     blocks.launch(
         theme=theme(),
         css=STYLE + style("lecture") + style("foundations"),
@@ -789,7 +880,6 @@ def main() -> None:
         state_session_capacity=SESSIONS,
         prevent_thread_lock=True,
     )
-    attend(blocks)
 
 
 if __name__ == "__main__":

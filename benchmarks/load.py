@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.results import save
+from benchmarks.results import Bound, save
 from demos import discover, photos
 from tests.serving import process_of
 
@@ -28,6 +28,13 @@ SENTENCES = (
     "Not a dull moment.",
 )
 WARM_UP = 60.0  # seconds after which the memory is what is compared
+BOUNDS = {
+    "hall_errors": Bound(most=0),
+    "hall_first_output_p95_seconds": Bound(most=2),
+    "hall_memory_growth": Bound(most=1.1),
+    "crowd_errors": Bound(most=0),
+    "crowd_refusal_p95_seconds": Bound(most=1),
+}
 
 
 @dataclass
@@ -151,7 +158,8 @@ def main() -> None:
             tally, memory = asyncio.run(hall(url, many * given.visitors, seconds, think, process.pid))
             print(prefix, tally.errors[:5], flush=True)
             figures |= told(tally, memory, prefix)
-    save("load", figures)
+    figures["hall_memory_growth"] = figures["hall_memory_at_the_end_mb"] / figures["hall_memory_after_a_minute_mb"]
+    save("load", figures, BOUNDS)
 
 
 if __name__ == "__main__":

@@ -2,25 +2,53 @@
 
 import datetime
 import json
+import math
 import os
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PATH = Path(__file__).parent / "RESULTS.md"
 HEAD = "# Results\n\nWritten by the scripts in this folder, each section by the command that stands in it.\n"
 
 
-def save(name: str, figures: dict[str, Any]) -> None:
-    """Put a benchmark's figures in the place of its last ones, and print them as the last line."""
+class Bound(NamedTuple):
+    """Between what a figure has to lie."""
+
+    least: float = -math.inf
+    most: float = math.inf
+
+    def __str__(self) -> str:
+        return f"at most {self.most:g}" if self.least == -math.inf else f"at least {self.least:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a figure keeps it; what was not measured does not."""
+        return self.least <= value <= self.most
+
+
+def save(name: str, figures: dict[str, Any], bounds: Mapping[str, Bound] | None = None) -> None:
+    """Put a benchmark's figures, and what they have to be, in the place of its last ones, and print them as
+    the last line. SystemExit where one misses its bound."""
+    bounds = bounds or {}
     text = PATH.read_text("utf-8") if PATH.exists() else HEAD
-    rows = "".join(f"| {key.replace('_', ' ')} | {_shown(value)} |\n" for key, value in figures.items())
-    told = f"`python -m benchmarks.{name}`, {datetime.date.today()}, {machine()}\n\n| | |\n|---|---|\n{rows}"
+    shown = [(key.replace("_", " "), _shown(value), bounds.get(key, "")) for key, value in figures.items()]
+    rows = "".join(f"| {key} | {value} | {bound} |\n" for key, value, bound in shown)
+    told = f"`python -m benchmarks.{name}`, {datetime.date.today()}, {machine()}\n\n| | | |\n|---|---|---|\n{rows}"
     others = [part for part in re.split(r"(?m)^(?=## )", text)[1:] if not part.startswith(f"## {name}\n")]
     sections = sorted([*others, f"## {name}\n{told}\n"])
     PATH.write_text((HEAD + "\n" + "".join(sections)).rstrip() + "\n", "utf-8")
     print(json.dumps(figures))
+    missed = [
+        f"{key}: {figures.get(key)}, not {bound}" for key, bound in bounds.items() if not _kept(figures, key, bound)
+    ]
+    if missed:
+        raise SystemExit("\n".join(missed))
+
+
+def _kept(figures: Mapping[str, Any], key: str, bound: Bound) -> bool:
+    return bound.holds(figures.get(key, math.nan))
 
 
 def _shown(value: Any) -> str:

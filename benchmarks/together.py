@@ -15,13 +15,14 @@ from gradio_client import Client
 from threadpoolctl import threadpool_limits
 
 import models
-from benchmarks.results import save
+from benchmarks.results import Bound, save
 from demos import many_to_many
 from tests.serving import gallery
 
 STREAMS = 10
 LENGTH = 500
 ROUNDS = 5
+BOUNDS = {f"{way}_times_as_fast": Bound(least=4) for way in ("generators", "http")}
 
 
 def in_process(network: str) -> Callable[[int], str]:
@@ -70,7 +71,7 @@ def main() -> None:
     figures["generators_times_as_fast"], figures["generators_seconds_together"] = ratio(in_process(network))
     with gallery() as url:
         figures["http_times_as_fast"], figures["http_seconds_together"] = ratio(over_http(url, network))
-    save("together", figures)
+    save("together", figures, BOUNDS)
 
 
 if __name__ == "__main__":

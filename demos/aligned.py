@@ -15,6 +15,7 @@ import numpy as np
 import models
 from demos import characters
 from demos.base import Demo, InputError, Step
+from demos.limits import SHARE, Pace
 from models.charlm.data import form_of
 from models.together import Writer
 
@@ -56,12 +57,22 @@ def read_text(
         network: Which network: shakespeare (English plays), tang (Chinese poems), hongloumeng (a Chinese novel).
 
     Returns:
-        The mean surprise in bits per character, and each character with its own.
+        The mean surprise in bits per character so far, and each character with its own, streamed.
     """
-    seen = [step for step in steps(**DEMO.check(locals())) if step.surprise is not None]
+    seen: list[Step] = []
+    pace, inputs = Pace(), DEMO.check(locals())
+    for t, step in enumerate(steps(**inputs)):
+        seen += [step] if step.surprise is not None else []
+        if t % SHARE == SHARE - 1 and pace.due():
+            yield result(seen)
+    yield result(seen)
+
+
+def result(seen: list[Step]) -> dict[str, Any]:
+    """The answer of the API."""
     tokens = [{"token": step.read, "bits": round(step.surprise, 3)} for step in seen]
     mean = sum(step.surprise for step in seen) / len(seen) if seen else None
-    yield {"bits_per_character": mean, "tokens": tokens}
+    return {"bits_per_character": mean, "tokens": tokens}
 
 
 DEMO = Demo(

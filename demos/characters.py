@@ -83,7 +83,8 @@ def cards() -> dict[str, list[tuple[str, dict[str, Any]]]]:
 def _card_of(book: str) -> list[tuple[str, dict[str, Any]]]:
     """A damaged network costs its own card only."""
     try:
-        return card(models.facts(f"charlm/{book}"), book)
+        with models.reading(name := f"charlm/{book}"):
+            return card(models.facts(name), book)
     except models.NetworkError:
         return [("error.network", {})]
 

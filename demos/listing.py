@@ -16,7 +16,8 @@ from models import device
 
 MOST = LIMITS.texts
 BYTES = LIMITS.megabytes * 1_000_000  # of a file
-PORTION = 64  # texts between two reports
+PORTION = 64  # texts that are read at once
+LENGTH = 8_000  # characters of them
 LONG = 1000  # texts for which a GPU is worth asking for
 COLUMNS = ("text", "sentence", "review", "comment", "content", "文本", "句子", "评论", "内容")
 
@@ -33,8 +34,8 @@ def verdicts(texts: Sequence[str], language: str, network: str) -> Iterator[dict
             for rows in lent(list(texts), language, network):
                 yield from rows
                 done += len(rows)
-    for at in range(done, len(texts), PORTION):
-        yield from portion(list(texts[at : at + PORTION]), language, network)
+    for some in portions(texts[done:]):
+        yield from portion(some, language, network)
 
 
 @device.borrowing
@@ -42,8 +43,22 @@ def lent(texts: list[str], language: str, network: str) -> Iterator[list[dict[st
     """The verdicts of a long list, portion by portion, on the GPU that a Space lends for the time of a call."""
     for one in ("en", "zh"):
         models.load(sentences.network_of(one, network)).module.to("cuda")
-    for at in range(0, len(texts), PORTION):
-        yield portion(texts[at : at + PORTION], language, network)
+    for some in portions(texts):
+        yield portion(some, language, network)
+
+
+def portions(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in portions, each read in a fraction of a second."""
+    some: list[str] = []
+    size = 0
+    for text in texts:
+        some.append(text)
+        size += min(len(text), LENGTH)
+        if len(some) == PORTION or size >= LENGTH:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def portion(texts: list[str], language: str, network: str) -> list[dict[str, Any]]:

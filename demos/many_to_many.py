@@ -17,7 +17,7 @@ import numpy as np
 import models
 from demos import characters
 from demos.base import Demo, Input, InputError, Step
-from demos.limits import LIMITS
+from demos.limits import LIMITS, SHARE, Pace
 from models.charlm.data import BREAKS, END
 from models.charlm.data import FORMS as FORM_TOKENS
 from models.sampling import cut, draw, soften
@@ -155,13 +155,13 @@ def continue_text(
     """
     inputs = DEMO.check(locals())
     tokens: list[dict[str, Any]] = []
-    due = PORTION
-    for step in steps(**inputs):
+    due, pace = PORTION, Pace()
+    for t, step in enumerate(steps(**inputs)):
         if step.written is not None:
             tokens.append({"token": step.written, "probability": round(step.probability, 5)})
-        if len(tokens) == due:
+        if len(tokens) == due or (t % SHARE == SHARE - 1 and pace.due()):
             yield result(tokens, complete=False)
-            due += max(PORTION, due // 4)  # each answer holds all before it
+            due = max(due, 2 * len(tokens))  # each answer holds all before it
     yield result(tokens, complete=True)
 
 

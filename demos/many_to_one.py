@@ -16,12 +16,11 @@ import numpy as np
 import models
 from demos import listing, sentences
 from demos.base import Candidate, Demo, Input, InputError, Step, around, unit_numbers
-from demos.limits import LIMITS
+from demos.limits import LIMITS, Pace
 from models import device
 
 LONGEST = LIMITS.sentence  # characters of a text
 ANALYSED = 300  # tokens; of a longer text only the verdict is computed
-SHARE = 1024  # texts of a list between two answers of the API
 STRANGE = 0.5  # share of words in pieces from which on another language is suspected
 NAMES = {"positive": "verdict.positive", "negative": "verdict.negative"}
 
@@ -201,14 +200,19 @@ def cards() -> dict[str, list[tuple[str, dict[str, Any]]]]:
 def card_of(language: str, network: str) -> tuple[str, dict[str, Any]]:
     """One network's size and scores, as a key of demos/text; a damaged one costs its own line only."""
     try:
-        facts = models.facts(sentences.network_of(language, network))
+        with models.reading(name := sentences.network_of(language, network)):
+            return f"card.sentiment.{language}.network", values_of(models.facts(name), network)
     except models.NetworkError:
         return "error.network", {}
+
+
+def values_of(facts: dict[str, Any], network: str) -> dict[str, Any]:
+    """The figures on a network's card."""
     values = {"name": f"choice.{network}", "units": facts["config"]["hidden_size"]}
     values["parameters"] = f"{facts['scores']['parameters']:,}"
     for name, score in facts["scores"]["files"].items():
         values |= {name: f"{score['accuracy']:.1%}", f"{name}_error": f"{score['calibration_error']:.1%}"}
-    return f"card.sentiment.{language}.network", values
+    return values
 
 
 def sentiment(
@@ -225,15 +229,18 @@ def sentiment(
             that differ in the cell only: rnn, gru, lstm, bilstm.
 
     Returns:
-        The verdict and its calibrated probability, that of positive, and the language; for a list, `results` of these.
+        The verdict and its calibrated probability, that of positive, and the language; for a list, `results` of these,
+        and before them, streamed, how many are `done`.
     """
     single = isinstance(text, str)
     given = DEMO.check({"language": language, "network": network, "text": text if single else ""})
     rows: list[dict[str, Any]] = []
-    for row in listing.verdicts([given["text"]] if single else text, given["language"], given["network"]):
+    pace, texts = None, [given["text"]] if single else text
+    for row in listing.verdicts(texts, given["language"], given["network"]):
         rows.append(row)
-        if len(rows) % SHARE == 0:  # where nobody waits for the rest any more, this is where it ends
-            yield {"results": rows}
+        pace = pace or Pace()  # from the first verdict on, since a network may have to be opened before
+        if pace.due() and len(rows) < len(texts):  # where nobody waits for the rest any more, this is where it ends
+            yield {"done": len(rows), "count": len(texts)}
     yield rows[0] if single else {"results": rows}
 
 

@@ -248,19 +248,23 @@ def devices(**_: Any) -> dict[str, str]:
 def cards() -> dict[str, list[tuple[str, dict[str, Any]]]]:
     """The facts on the network, from its files; it is not loaded."""
     try:
-        facts = models.facts(NETWORK)
+        with models.reading(NETWORK):
+            return {"card.captioner": card(models.facts(NETWORK))}
     except models.NetworkError:
         return {"card.captioner": [("error.network", {})]}
+
+
+def card(facts: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The network's size, data, scores and failures, as keys of demos/text with their values."""
     config, scores = facts["config"], facts["scores"]
     size = {"units": config["hidden_size"], "vocab": f"{config['vocab_size']:,}"}
-    rows = [
+    return [
         ("card.captioner.size", size | {"parameters": f"{scores['parameters']:,}"}),
         ("card.captioner.data", {}),
         *(("card.captioner.score", score_of(scores[lang], lang)) for lang in ("en", "zh")),
         ("card.captioner.published", {}),
         ("card.captioner.failures", {}),
     ]
-    return {"card.captioner": rows}
 
 
 def score_of(scores: dict[str, Any], language: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
+from ipaddress import IPv6Address
 from threading import Event
 from typing import Any
 
@@ -27,8 +28,17 @@ UNUSED = (
     "/custom_component/",
     "/proxy=",
 )  # Gradio's routes that the gallery has no use for; one prints what it is asked
-COUNTED = ("/queue/join", "/call/", "/component_server", "/upload", "/mcp")  # requests that cost something
+COUNTED = (
+    "/queue/join",
+    "/call/",
+    "/run/",
+    "/api/",
+    "/component_server",
+    "/upload",
+    "/mcp",
+)  # requests that cost something
 JOINS = ("/queue/join", "/call/")  # these answer 503 when the queue is full
+BODY = 2 * LIMITS.megabytes * 1_000_000 * 4 // 3 + 1_000_000  # bytes of a request: two photos in base64, and a form
 ADDRESSES = 10_000  # remembered at once
 MINUTE = 60.0
 HUB = " https://huggingface.co https://*.hf.space" if "SPACE_ID" in os.environ else ""  # shows Spaces in a frame
@@ -43,6 +53,7 @@ HEADERS = {
 }
 
 
+TOO_LONG = ("error.file_too_large", 413)  # what is said of it
 closing = Event()  # set when the server has been told to stop
 
 
@@ -78,21 +89,45 @@ class Guard:
         if scope["method"] == "POST" and any(part in scope["path"] for part in COUNTED):
             if closing.is_set():
                 return await refuse(send, say(language(scope), "error.closing"))
-            if not self.rate.allows((scope.get("client") or ("",))[0]):
+            if not self.rate.allows(network((scope.get("client") or ("",))[0])):
                 return await refuse(send, say(language(scope), "error.rate"))
-        answer = Answer(scope, send)
+        body = Body(receive, BODY)
+        answer = Answer(scope, send, body)
+        length = header(scope, "content-length")
+        if length.isdecimal() and int(length[:20]) > BODY:
+            return await answer.refuse(*TOO_LONG)
+        if "/component_server" in scope["path"] and "multipart" in header(scope, "content-type").lower():
+            return await answer.refuse("error.request", 400)  # no drawing sends files
         try:
-            await self.app(scope, receive, answer)
+            await self.app(scope, body, answer)
         except Exception as error:
             logging.getLogger(__name__).warning(place(error))
             await answer.end()
 
 
-class Answer:
-    """Adds the headers, and says in words what Gradio's 503 means."""
+class Body:
+    """A request's body. Where it becomes longer than it may, it breaks off as if the visitor had left."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self.scope, self.pass_on, self.replaced, self.begun = scope, send, False, False
+    def __init__(self, receive: Receive, most: int) -> None:
+        self.receive, self.left = receive, most
+
+    async def __call__(self) -> Message:
+        """Its next part."""
+        message = await self.receive()
+        self.left -= len(message.get("body", b""))
+        return {"type": "http.disconnect"} if self.too_long else message
+
+    @property
+    def too_long(self) -> bool:
+        """Whether more came than may."""
+        return self.left < 0
+
+
+class Answer:
+    """Adds the headers, and says in words what Gradio's 503 means, or that the body was too long."""
+
+    def __init__(self, scope: Scope, send: Send, body: Body) -> None:
+        self.scope, self.pass_on, self.body, self.replaced, self.begun = scope, send, body, False, False
         self.joins = any(part in scope["path"] for part in JOINS)
 
     async def __call__(self, message: Message) -> None:
@@ -100,6 +135,8 @@ class Answer:
         if self.replaced:
             return
         if message["type"] == "http.response.start":
+            if self.body.too_long:
+                return await self.refuse(*TOO_LONG)
             if message["status"] == 503 and self.joins:
                 return await self.refuse("error.busy", 429)
             if message["status"] == 500:  # Gradio's answer to what it cannot take apart
@@ -111,14 +148,14 @@ class Answer:
     async def refuse(self, key: str, status: int) -> None:
         """A sentence in place of what the gallery would have answered."""
         self.replaced = True
-        await refuse(self.pass_on, say(language(self.scope), key), status)
+        await refuse(self.pass_on, say(language(self.scope), key, limit=LIMITS.megabytes), status)
 
     async def end(self) -> None:
         """Finish after an error: with a sentence, or where an answer has begun, by its end."""
         if self.begun:
             await self.pass_on({"type": "http.response.body", "body": b""})
         elif not self.replaced:
-            await self.refuse("error.request", 400)
+            await self.refuse(*(TOO_LONG if self.body.too_long else ("error.request", 400)))
 
 
 def place(error: BaseException) -> str:
@@ -149,13 +186,26 @@ async def refuse(send: Send, sentence: str, status: int = 429) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def header(scope: Scope, name: str) -> str:
+    """A header of the request; empty where it has none."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name.encode()), "")
+
+
+def network(address: str) -> str:
+    """What requests are counted by: an address, of IPv6 its first half, since a visitor has all of the second."""
+    try:
+        number = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(number.ipv4_mapped or f"{int(number) >> 64:x}::/64")
+
+
 def language(scope: Scope) -> str:
     """The page's language, which it keeps in a cookie, else the browser's."""
-    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
     try:
-        chosen = SimpleCookie(headers.get(b"cookie", "")).get("gallery.lang")
+        chosen = SimpleCookie(header(scope, "cookie")).get("gallery.lang")
     except CookieError:
         chosen = None
     if chosen and chosen.value in LANGUAGES:
         return chosen.value
-    return "zh-CN" if headers.get(b"accept-language", "").lower().startswith("zh") else "en"
+    return "zh-CN" if header(scope, "accept-language").lower().startswith("zh") else "en"

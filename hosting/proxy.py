@@ -6,12 +6,14 @@ give them FORWARDED_ALLOW_IPS=ITS_ADDRESS, so that the rate of requests is count
 """
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
 from demos.limits import LIMITS
+from hosting.guard import BODY
 
 FORM = 1  # megabytes of an upload beside its file
 ADDRESS = re.compile(r"[\w.\-]+(:\d+)?|\[[\da-f:]+\](:\d+)?")
@@ -29,9 +31,10 @@ def configuration(replicas: Sequence[str], listen: str = "127.0.0.1:8080", prefi
     if not replicas or not all(map(ADDRESS.fullmatch, [*replicas, listen])) or not PREFIX.fullmatch(prefix):
         raise ValueError("addresses look like 127.0.0.1:7861, a prefix like /rnn")
     template = Path(__file__).with_name("nginx.conf.template").read_text("utf-8")
-    servers = "\n".join(f"        server {replica} max_fails=1 fail_timeout=5s;" for replica in replicas)
+    servers = "\n".join(f"        server {replica} max_fails=3 fail_timeout=5s;" for replica in replicas)
     given = {"listen": listen, "prefix": prefix, "log": log, "servers": servers}
-    return Configuration(template.split("\n\n", 1)[1]).substitute(given, megabytes=LIMITS.megabytes + FORM)
+    sizes = {"megabytes": LIMITS.megabytes + FORM, "body": math.ceil(BODY / 2**20)}
+    return Configuration(template.split("\n\n", 1)[1]).substitute(given | sizes)
 
 
 def main() -> None:

@@ -7,15 +7,17 @@ folder of its architecture, whose module `network` opens it.
 import gc
 import importlib
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
 
 ROOT = Path(__file__).parent
-_loading = Lock()
 _making = RLock()
+_opening: dict[str, Lock] = {}  # one lock a network: who wants another does not wait
+_failed: dict[Path, tuple[Any, str]] = {}  # folder -> its files when they could not be read, and why
 
 
 def names(family: str) -> list[str]:
@@ -53,21 +55,40 @@ class NetworkError(RuntimeError):
     """A network that is not there, or whose files are missing or damaged."""
 
 
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """What files of a network lack, or hold in another shape than they should, is a NetworkError, too."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise NetworkError(f"{name}: {error!r}") from error
+
+
 def load(name: str) -> Any:
     """The trained network `family/network`, opened once and shared by all threads.
 
     Raises NetworkError where there is none of this name or its files cannot be read.
     """
     family, network = _known(name)
-    with _loading:
-        return _open(family, network)
+    folder = ROOT / family / network
+    with _opening.setdefault(name, Lock()):
+        if folder in _failed and _failed[folder][0] == _files(folder):
+            raise NetworkError(_failed[folder][1])
+        try:
+            return _open(family, network)
+        except NetworkError as error:
+            _failed[folder] = _files(folder), str(error)
+            raise
 
 
 def facts(name: str) -> dict[str, Any]:
     """A network's `config` and measured `scores`, without opening it; NetworkError as in `load`."""
-    folder = ROOT.joinpath(*_known(name))
+    from models import checksums
+
+    folder, parts = ROOT.joinpath(*_known(name)), ("config", "scores")
     try:
-        return {part: json.loads((folder / f"{part}.json").read_text("utf-8")) for part in ("config", "scores")}
+        checksums.check(folder, [f"{part}.json" for part in parts])
+        return {part: json.loads((folder / f"{part}.json").read_text("utf-8")) for part in parts}
     except (OSError, ValueError) as error:
         raise NetworkError(f"{name}: {error}") from error
 
@@ -77,6 +98,12 @@ def _known(name: str) -> tuple[str, str]:
     if f"{family}/{network}" not in {f"{p.parent.parent.name}/{p.parent.name}" for p in ROOT.glob("*/*/config.json")}:
         raise NetworkError(f"there is no network {name!r}")
     return family, network
+
+
+def _files(folder: Path) -> list[tuple[str, int, int]]:
+    """What tells whether somebody has mended a network's files: their names, sizes and times."""
+    found = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    return [(name, status.st_size, status.st_mtime_ns) for name, status in found]
 
 
 @cache

@@ -1,15 +1,16 @@
 """What the files of a network must be, to the bit: `SHA256SUMS` beside its weights.
 
-python -m models.checksums          write them all, after a training
+python -m models.checksums          write them all, after a training or an evaluation
 sha256sum -c SHA256SUMS             the same check by hand, in a network's folder
 """
 
+from collections.abc import Collection
 from hashlib import file_digest
 from pathlib import Path
 
 ROOT = Path(__file__).parent
 NAME = "SHA256SUMS"
-FILES = ("config.json", "tokenizer.json", "*.safetensors")
+FILES = ("*.json", "*.safetensors")
 
 
 class DamagedFileError(OSError):
@@ -28,13 +29,16 @@ def write(folder: Path) -> None:
     (folder / NAME).write_text("".join(f"{digest(path)}  {path.name}\n" for path in found), "utf-8")
 
 
-def check(folder: Path) -> None:
-    """Compare a network's files with their sums, where there are some; DamagedFileError where they differ."""
+def check(folder: Path, only: Collection[str] = ()) -> None:
+    """Compare a network's files, or `only` some of them, with their sums, where there are some;
+    DamagedFileError where they differ."""
     if not (folder / NAME).exists():
         return
     for line in (folder / NAME).read_text("utf-8").splitlines():
         wanted, _, name = line.partition("  ")
         path = folder / Path(name).name
+        if only and name not in only:
+            continue
         if not path.is_file() or digest(path) != wanted:
             raise DamagedFileError(f"{folder.name}/{path.name} is missing or damaged")
 

@@ -30,7 +30,7 @@ class Stream:
         self.writer, self.state, self.place = writer, state, 0
         self.out: deque[Any] = deque()
         self.wish: int | None = None
-        self.over, self.error = False, None
+        self.over, self.error, self.left = False, None, False
         self.advance(None)
 
     def advance(self, row: Any) -> None:
@@ -65,12 +65,23 @@ class Together:
                     yield stream.out.popleft()
                 with self.turn:
                     self._until_ready(stream)
+                self._part()
             if stream.error:
                 raise stream.error
         finally:
-            with self.turn:  # nobody is in the middle of it
-                self.streams.remove(stream)
-                writer.close()
+            stream.over = stream.left = True
+            self._part()
+
+    def _part(self) -> None:
+        """End the streams that nobody reads any more. Never waits: he who leaves may be the one on whom all
+        others wait. Whoever is at the tick meanwhile looks again when he has ended it."""
+        while any(s.left for s in list(self.streams)) and self.turn.acquire(blocking=False):
+            try:
+                for stream in [s for s in self.streams if s.left]:
+                    self.streams.remove(stream)
+                    stream.writer.close()
+            finally:
+                self.turn.release()
 
     def _until_ready(self, stream: Stream) -> None:
         """Advance all streams until this one has something to hand out: at once when it is alone,

@@ -470,7 +470,9 @@ def file_shots() -> Iterator[Shot]:
 
 def link_shots(config: dict[str, Any]) -> Iterator[Shot]:
     """Links with absurd values: the pages, and the events that read the link."""
-    arrivals = [event["id"] for event in config["dependencies"] if str(event["api_name"]).startswith("arrive_")]
+    arrivals = [
+        event["id"] for event in config["dependencies"] if str(event["api_name"]).startswith(("arrive_", "follow"))
+    ]
     tabs, number = ("one_to_many", "many_to_one", "many_to_many", "aligned", MARKER, ""), iter(range(10**6))
     names = [
         "photo",

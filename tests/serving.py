@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
@@ -41,11 +41,13 @@ def gallery(root: Path = ROOT, **settings: str) -> Iterator[str]:
 
 
 @contextmanager
-def process_of(settings: Mapping[str, str], root: Path = ROOT) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The same with more variables in its environment; yields its process, too."""
+def process_of(
+    settings: Mapping[str, str], root: Path = ROOT, program: Sequence[str] = ("app.py",)
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The same with more variables in its environment, or by another program; yields its process, too."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"} | settings
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=root, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, *program], cwd=root, env=environment, stdout=subprocess.DEVNULL)
     try:
         while process.poll() is None:
             with suppress(urllib.error.URLError), urllib.request.urlopen(url):

@@ -13,8 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import app
 import models
-from models import NetworkError, load
+from demos import discover
+from demos.text import say
+from models import NetworkError, checksums, load
 from models.charlm.network import Network
 
 SHIPPED = sorted(path.parent for path in models.ROOT.glob("*/*/config.json"))
@@ -140,6 +143,42 @@ def test_a_damaged_network_is_an_error_of_its_own_and_the_others_load(damage: st
     assert works("charlm/hongloumeng")
 
 
+CARDS = ("captioner/flickr8k", "charlm/tang", "sentiment/zh-gru")
+SPOILT: dict[str, Callable[[dict], object]] = {
+    "a key is gone": lambda scores: scores.pop("parameters"),
+    "a key has another name": lambda scores: scores.update(parametres=scores.pop("parameters")),
+    "a figure is a text": lambda scores: scores.update(parameters="many"),
+    "a figure is nothing": lambda scores: scores.update(dict.fromkeys(scores)),
+    "a file has another name": lambda scores: scores.update(files={"unheard": {}}, en={}, nats_per_char=[]),
+    "no word for a file": lambda scores: scores.update(
+        files={"unheard": {"accuracy": 0.5, "calibration_error": 0.1}}, en={}, bits_per_char=[]
+    ),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+@pytest.mark.parametrize("name", CARDS)
+def test_spoilt_scores_cost_their_own_card_only(name: str, spoil: str, root: Path) -> None:
+    path = root / name / "scores.json"
+    scores = json.loads(path.read_text("utf-8"))
+    SPOILT[spoil](scores)
+    path.write_text(json.dumps(scores), "utf-8")
+    cards = "".join(app.facts(demo, "en") for demo in discover())
+    each = 2 if name.startswith("charlm") else 1  # two tabs show the books' cards
+    assert cards.count(say("en", "error.network")) == each
+
+
+@pytest.mark.parametrize("file", ["config.json", "scores.json"])
+def test_facts_are_checked_by_their_sums(root: Path, file: str) -> None:
+    checksums.write(root / NAME)
+    assert models.facts(NAME)
+    path = root / NAME / file
+    path.write_text(path.read_text("utf-8").replace("1", "2", 1), "utf-8")
+    for ask in (models.facts, load):
+        with pytest.raises(NetworkError, match=file):
+            ask(NAME)
+
+
 def test_a_mended_network_loads_without_a_restart(root: Path) -> None:
     whole = (root / NAME / "config.json").read_bytes()
     truncate(root / NAME / "config.json", 0.5)
@@ -147,6 +186,16 @@ def test_a_mended_network_loads_without_a_restart(root: Path) -> None:
         load(NAME)
     (root / NAME / "config.json").write_bytes(whole)
     assert works(NAME)
+
+
+def test_a_damaged_network_is_not_read_again_before_it_is_mended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, take = [], Network._take
+    monkeypatch.setattr(Network, "_take", lambda net, stored: (opened.append(net), take(net, stored)))
+    change(root / NAME / "config.json", num_layers=3)
+    for _ in range(3):
+        with pytest.raises(NetworkError, match=NAME):
+            load(NAME)
+    assert len(opened) == 1
 
 
 def test_a_network_that_was_never_measured_loads(root: Path) -> None:
@@ -194,6 +243,28 @@ def test_a_network_is_opened_once_for_all_threads(monkeypatch: pytest.MonkeyPatc
     assert all(net is found[0] for net in found)
     assert load(NAME) is found[0]
     assert load("charlm/tang") is not found[0]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_nobody_waits_for_anothers_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, free, opening = Event(), Event(), models._open
+
+    def slow(family: str, network: str) -> object:
+        if network == "tang":
+            begun.set()
+            assert free.wait(60)
+        return opening(family, network)
+
+    slow.cache_clear = opening.cache_clear
+    monkeypatch.setattr(models, "_open", slow)
+    with ThreadPoolExecutor(2) as pool:
+        poems = pool.submit(load, "charlm/tang")
+        assert begun.wait(60)
+        try:
+            assert pool.submit(works, NAME).result(60)
+        finally:
+            free.set()
+        assert poems.result(60)
 
 
 @pytest.mark.usefixtures("tiny")

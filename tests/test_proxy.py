@@ -1,5 +1,6 @@
 """The gallery behind nginx, under a path of its own: `hosting/nginx.conf.template`."""
 
+import base64
 import re
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from playwright.sync_api import expect
 
 from demos import photos
 from demos.limits import LIMITS
-from hosting import proxy
+from hosting import guard, proxy
 from tests.proxying import LOG, NGINX, proxied
 from tests.serving import CHROMIUM, chromium, process_of
 
@@ -42,6 +43,9 @@ def client(url: str) -> Client:
 def test_the_limits_are_the_gallerys() -> None:
     text = proxy.configuration(["a:1", "b:2"], prefix=PREFIX)
     assert f"client_max_body_size {LIMITS.megabytes + 1}m;" in text
+    sizes = [int(size) * 2**20 for size in re.findall(r"client_max_body_size (\d+)m;", text)]
+    assert max(sizes) >= guard.BODY  # what is too long is told so by the gallery, in words
+    assert re.findall(r"server (\S+) max_fails=3", text) == ["a:1", "b:2"]
     assert re.findall(r"server (\S+) max_fails", text) == ["a:1", "b:2"]
     assert "@" not in text
 
@@ -61,6 +65,15 @@ def test_what_is_no_address_is_refused(wrong: dict[str, object]) -> None:
 def test_the_page_is_under_its_prefix_only(url: str, path: str) -> None:
     assert httpx.get(url + path).status_code == 200
     assert httpx.get(url.removesuffix(PREFIX) + path).status_code == 404
+
+
+@needs_nginx
+@pytest.mark.weights
+def test_two_photos_in_a_programs_request_come_through(url: str) -> None:
+    photo = "data:image/png;base64," + base64.b64encode(bytes(LIMITS.megabytes * 1_000_000)).decode()
+    answer = httpx.post(f"{url}/gradio_api/call/caption", json={"data": [photo, photo]}, timeout=120)
+    assert answer.status_code not in (413, 502)
+    assert httpx.get(f"{url}/").headers["server"] == "nginx"
 
 
 @needs_nginx

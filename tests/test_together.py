@@ -102,6 +102,26 @@ def test_closing_ends_the_writer(net: Network) -> None:
     assert ended == [True]
 
 
+def test_leaving_waits_for_nobody(net: Network) -> None:
+    together, ended = Together(net), []
+
+    def writer() -> Writer:
+        try:
+            yield from reader(net, [1] * 100)
+        finally:
+            ended.append(True)
+
+    leaving, staying = together.run(writer()), together.run(reader(net, [1] * 100))
+    next(staying)
+    next(leaving)
+    with together.turn:  # somebody is in the middle of a tick
+        leaving.close()
+        assert len(together.streams) == 2
+    assert len(list(staying)) == 99
+    assert ended == [True]
+    assert together.streams == []
+
+
 def test_an_error_is_its_own_streams(net: Network) -> None:
     together = Together(net)
 
