@@ -224,6 +224,25 @@ def test_the_two_pages_lead_to_each_other(page: Page, url: str) -> None:
     expect(page.locator("#hand .matrix.h")).to_be_visible()
 
 
+def test_what_stands_in_a_row_or_a_column_is_aligned(page: Page) -> None:
+    for row in page.locator(".presets").all():
+        tops = row.locator("button").evaluate_all("all => all.map((b) => [b.offsetTop, b.offsetHeight].join())")
+        assert len(set(tops)) == 1
+    figure = page.locator("#patterns figure").nth(1)
+    told, link = (figure.locator(tag).evaluate(TEXT_LEFT) for tag in ("p", "a"))
+    assert abs(told - link) < 1
+    weights = page.locator("#hand .matrix.W_xh")
+    assert abs(weights.locator("caption").evaluate(TEXT_LEFT) - weights.locator("input").first.bounding_box()["x"]) < 5
+
+
+# Where the first letter of an element stands.
+TEXT_LEFT = """(node) => {
+  const range = document.createRange();
+  range.selectNodeContents(node);
+  return range.getClientRects()[0].left;
+}"""
+
+
 def test_every_link_leads_to_its_tab(page: Page) -> None:
     links = page.locator("#patterns a").evaluate_all("all => all.map((a) => a.href)")
     tabs = [pattern.tab for pattern in foundations.PATTERNS if pattern.tab]

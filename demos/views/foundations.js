@@ -266,7 +266,7 @@ function sizesSection() {
     tables.hidden = !answer.shapes;
     Object.values(shapes).forEach((body) => body.replaceChildren());
     for (const [name, found] of Object.entries(answer.shapes ?? {})) {
-      const weight = name.match(/^(weight_ih|weight_hh|bias|linear\.weight|linear\.bias)/)?.[0];
+      const weight = name.match(/^(weight_ih_l0|weight_ih|weight_hh|bias_ih|bias_hh|linear\.weight|linear\.bias)/)?.[0];
       const row = node("tr", {}, weight ? shapes.weights : shapes.tensors);
       node("th", { scope: "row" }, row, name);
       node("td", { class: "shape" }, row, tuple(found));
