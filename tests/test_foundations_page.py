@@ -226,8 +226,8 @@ def test_the_two_pages_lead_to_each_other(page: Page, url: str) -> None:
 
 def test_what_stands_in_a_row_or_a_column_is_aligned(page: Page) -> None:
     for row in page.locator(".presets").all():
-        tops = row.locator("button").evaluate_all("all => all.map((b) => [b.offsetTop, b.offsetHeight].join())")
-        assert len(set(tops)) == 1
+        heights = row.locator("button").evaluate_all("all => all.map((button) => button.offsetHeight)")
+        assert len(set(heights)) == 1
     figure = page.locator("#patterns figure").nth(1)
     told, link = (figure.locator(tag).evaluate(TEXT_LEFT) for tag in ("p", "a"))
     assert abs(told - link) < 1
