@@ -230,6 +230,7 @@ class Page:
                     self.stop = self.button("button.stop", "secondary")
                 with said.add(gr.Accordion(open=False), lambda at: {"label": say(at, "label.advanced")}) as more:
                     self.controls |= {i.name: self.control(i) for i in demo.inputs if i.place == "advanced"}
+                self.more = more
                 more.visible = any(i.place == "advanced" for i in demo.inputs)
             with gr.Column(scale=3, min_width=340):
                 self.drawing = self.draw()
@@ -330,9 +331,11 @@ class Page:
         return "\n\n".join([f"#### {said['title']}", *parts])
 
     def set_up(self, tour: Tour) -> Any:
-        """The controls as an experiment wants them, the others by default."""
+        """The controls as an experiment wants them, the others by default; open, if it sets one of the advanced."""
         values = {i.name: i.default for i in self.demo.inputs} | tour.inputs
-        return [gr.update(value=self.as_shown(n, values[n])) for n in self.controls]
+        advanced = any(i.place == "advanced" and i.name in tour.inputs for i in self.demo.inputs)
+        opened = gr.update(open=True) if advanced else gr.skip()
+        return [opened, *(gr.update(value=self.as_shown(n, values[n])) for n in self.controls)]
 
     def row(self, number: int, columns: list[str]) -> list[Any]:
         """An example's values, as the controls show them."""
@@ -367,7 +370,8 @@ class Page:
         example = picked.then(self.start, inputs, **compute, **quiet)
         begun = [start, branch, example]
         for tour, button in self.tours:
-            chosen = button.click(functools.partial(self.set_up, tour), None, list(self.controls.values()), **small)
+            shown = [self.more, *self.controls.values()]
+            chosen = button.click(functools.partial(self.set_up, tour), None, shown, **small)
             begun.append(chosen.then(self.start, inputs, js=look_at(self.demo, tour), **compute, **quiet))
         for i in (i for i in self.demo.inputs if i.live):
             # A text box itself reports keys only: not what is pasted, deleted or composed.
@@ -663,7 +667,7 @@ def foundations_page(blocks: gr.Blocks) -> None:
         "PRESETS": {name: asdict(size) for name, size in foundations.PRESETS.items()},
         "BOUNDS": foundations.BOUNDS,
         "PATTERNS": [asdict(pattern) for pattern in foundations.PATTERNS],
-        "CODE": {name: inspect.getsource(getattr(foundations, name)) for name in foundations.SHOWN},
+        "CODE": foundations.sources(),
     }
     with blocks.route("Foundations", "foundations", show_in_navbar=False):
         lang = head(said, "foundations.head", "foundations.back", "./")

@@ -3,6 +3,7 @@
 Nothing here is trained. The functions are what the page computes and what it shows as code.
 """
 
+import inspect
 import json
 import math
 import re
@@ -61,11 +62,20 @@ def by_hand(
     return np.array(hs), np.array(os)  # (T, H), (T, O)
 
 
+def named(suffix: str, W_xh: np.ndarray, W_hh: np.ndarray, b_h: np.ndarray) -> dict:
+    """Our weights by PyTorch's names. It has two biases where one is enough: the second is zero."""
+    import torch
+
+    values = {"weight_ih": W_xh, "weight_hh": W_hh, "bias_ih": b_h, "bias_hh": np.zeros_like(b_h)}
+    return {f"{name}{suffix}": torch.tensor(value) for name, value in values.items()}
+
+
 def by_cell(x: np.ndarray, W_xh: np.ndarray, W_hh: np.ndarray, b_h: np.ndarray) -> np.ndarray:
     """The hidden states (T, H) by nn.RNNCell, one call a time step."""
     import torch
 
-    cell = weighted(torch.nn.RNNCell(*W_xh.shape[::-1]).double(), "", W_xh, W_hh, b_h)
+    cell = torch.nn.RNNCell(*W_xh.shape[::-1]).double()
+    cell.load_state_dict(named("", W_xh, W_hh, b_h))
     h, hs = torch.zeros(1, len(W_hh)).double(), []
     for x_t in torch.tensor(x):
         h = cell(x_t[None], h)  # (1, I) (1, H) -> (1, H)
@@ -77,18 +87,10 @@ def by_rnn(x: np.ndarray, W_xh: np.ndarray, W_hh: np.ndarray, b_h: np.ndarray) -
     """The hidden states (T, H) by nn.RNN, one call for the whole sequence."""
     import torch
 
-    rnn = weighted(torch.nn.RNN(*W_xh.shape[::-1], batch_first=True).double(), "_l0", W_xh, W_hh, b_h)
+    rnn = torch.nn.RNN(*W_xh.shape[::-1], batch_first=True).double()
+    rnn.load_state_dict(named("_l0", W_xh, W_hh, b_h))
     output, _ = rnn(torch.tensor(x)[None])  # (1, T, I) -> (1, T, H), (1, 1, H)
     return output[0].detach().numpy()  # (T, H)
-
-
-def weighted(module: Any, suffix: str, W_xh: np.ndarray, W_hh: np.ndarray, b_h: np.ndarray) -> Any:
-    """Our weights in PyTorch's module. It has two biases where one is enough: the second is zero."""
-    import torch
-
-    values = {"weight_ih": W_xh, "weight_hh": W_hh, "bias_ih": b_h, "bias_hh": np.zeros_like(b_h)}
-    module.load_state_dict({f"{name}{suffix}": torch.tensor(value) for name, value in values.items()})
-    return module
 
 
 def difference(tables: Mapping[str, Any]) -> float:
@@ -191,7 +193,7 @@ def sizes(**values: Any) -> Sizes:
 def affordable(size: Sizes, shape: tuple[int, ...]) -> None:
     """Raises InputError where weights, inputs or states would be too many numbers."""
     states = math.prod(shape[:-1]) * size.hidden * size.directions * size.layers
-    if max(states, math.prod(shape), parameters(size)) > NUMBERS:
+    if max(states, math.prod(shape), parameters(size) + linear_parameters(size)) > NUMBERS:
         raise InputError("foundations.error_large", limit=f"{NUMBERS:,}")
 
 
@@ -217,16 +219,22 @@ def shape_of(text: Any, size: Sizes) -> tuple[int, ...]:
 
 def run_rnn(size: Sizes, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor; RuntimeError or ValueError is PyTorch's own where `shape` does not fit."""
+    built = ("input", "hidden", "layers", "directions", "classes", "batch_first")
+    return run(shape, **{name: getattr(size, name) for name in built})
+
+
+def run(shape: tuple, input: int, hidden: int, layers: int, directions: int, classes: int, batch_first: bool) -> dict:
+    """The shape of every tensor, weights included, for an input of this shape."""
     import torch
 
-    both = size.directions == 2
-    rnn = torch.nn.RNN(size.input, size.hidden, size.layers, batch_first=size.batch_first, bidirectional=both)
-    linear = torch.nn.Linear(size.directions * size.hidden, size.classes)
+    rnn = torch.nn.RNN(input, hidden, layers, batch_first=batch_first, bidirectional=directions == 2)
+    linear = torch.nn.Linear(directions * hidden, classes)
     with torch.inference_mode():
         output, h_n = rnn(torch.zeros(shape))  # (B, T, I) -> (B, T, D·H), (L·D, B, H)
-        last = torch.cat(tuple(h_n[-size.directions :]), -1)  # (D, B, H) -> (B, D·H)
+        last = torch.cat(tuple(h_n[-directions:]), -1)  # (D, B, H) -> (B, D·H)
         scores = linear(last)  # (B, D·H) -> (B, C)
     tensors = {"input": torch.empty(shape), "output": output, "h_n": h_n, "last": last, "scores": scores}
+    tensors |= rnn.state_dict() | linear.state_dict(prefix="linear.")
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
@@ -255,6 +263,16 @@ def formula(size: Sizes) -> str:
     h = size.hidden
     parts = [f"({h}·{i} + {h}·{h} + 2·{h})" for i, _ in layer_parameters(size)]
     return f"{size.directions} × [{' + '.join(parts)}] = {parameters(size):,}"
+
+
+def linear_parameters(size: Sizes) -> int:
+    """The number of weights and biases of the linear layer: C·D·H + C."""
+    return size.classes * size.directions * size.hidden + size.classes
+
+
+def linear_formula(size: Sizes) -> str:
+    """The sum of `linear_parameters`, written out."""
+    return f"{size.classes}·{size.directions * size.hidden} + {size.classes} = {linear_parameters(size):,}"
 
 
 # ---- 3. activation and gradient --------------------------------------------------------------
@@ -325,7 +343,7 @@ def scaled(W: np.ndarray, radius: float) -> np.ndarray:
     return W * (radius / np.abs(np.linalg.eigvals(W)).max())
 
 
-def backwards(jacobians: Sequence[np.ndarray], first: int = 0) -> list[float]:
+def backwards(jacobians: list[np.ndarray], first: int = 0) -> list[float]:
     """‖∂h_T/∂h_t‖ for t = 1…T, of the state from its row `first` on; the last is 1."""
     product, norms = np.eye(len(jacobians[0])), [1.0]
     for jacobian in reversed(jacobians[1:]):
@@ -352,14 +370,33 @@ PATTERNS = (
     Pattern("one_to_many", "RW+", "RWWW", "one_to_many"),
     Pattern("many_to_one", "R*B", "RRRB", "many_to_one"),
     Pattern("aligned", "B+", "BBBB", "aligned"),
+    Pattern("many_to_many", "R*BW*", "RRBWW", "many_to_many"),
     Pattern("encoder_decoder", "R+W+", "RRRWWW"),
 )
 
 
 # ---- what the page asks ----------------------------------------------------------------------
 
-SHOWN = ("by_hand", "by_cell", "by_rnn", "run_rnn", "vanilla", "gru", "lstm")  # as code on the page
+# The code on the page: each box and the functions in it. Together, in this order, they run by themselves.
+BOXES = {
+    "by_hand": (by_hand,),
+    "named": (named,),
+    "by_cell": (by_cell,),
+    "by_rnn": (by_rnn,),
+    "run": (run,),
+    "scaled": (scaled,),
+    "vanilla": (vanilla,),
+    "gru": (sigmoid, gru),
+    "lstm": (lstm,),
+    "backwards": (backwards,),
+}
 RADII, KINDS = (0.1, 2.0), ("tanh", "relu", "gru", "lstm")
+
+
+def sources() -> dict[str, str]:
+    """The text of every box of code, from the source that runs, with the import that it needs."""
+    texts = {name: "\n\n".join(map(inspect.getsource, functions)) for name, functions in BOXES.items()}
+    return {name: f"import numpy as np\n\n\n{text}" if "np." in text else text for name, text in texts.items()}
 
 
 def answer(asked: str) -> str:
@@ -397,7 +434,9 @@ def sized(question: Mapping[str, Any]) -> dict[str, Any]:
     """Every tensor's shape and the parameters, or PyTorch's own words for what cannot be, and ours."""
     size = sizes(**question["sizes"])
     shape = shape_of(question["shape"], size) if question.get("shape") else size.given
-    out: dict[str, Any] = {"given": size.given, "formula": formula(size)}
+    total = parameters(size) + linear_parameters(size)
+    count = {"formula": formula(size), "linear": linear_formula(size), "total": f"{total:,}"}
+    out: dict[str, Any] = {"given": size.given, "count": count}
     try:
         return out | {"shapes": run_rnn(size, shape)}
     except (RuntimeError, ValueError) as error:

@@ -165,11 +165,11 @@ def place(error: BaseException) -> str:
 
 
 class Places(logging.Formatter):
-    """Log records without their messages: libraries put into them what a visitor sent."""
+    """Log records without their messages, but for ours: libraries put into them what a visitor sent."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Level, logger and place."""
-        own = f" {record.getMessage()}" if record.name == __name__ else ""
+        own = f" {record.getMessage()}" if record.name in (__name__, "demos.tours") else ""
         return f"{record.levelname} {record.name} {record.pathname}:{record.lineno}{own}"
 
 

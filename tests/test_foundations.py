@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demos import discover
 from demos import foundations as f
 from demos.base import InputError
 from demos.text import say
@@ -117,6 +119,29 @@ def test_the_formula_counts_pytorchs_parameters(layers: int, directions: int) ->
     assert f.formula(size).endswith(f"= {f.parameters(size):,}")
 
 
+@pytest.mark.parametrize("directions", [1, 2])
+def test_every_weight_has_its_shape_and_all_of_them_are_counted(directions: int) -> None:
+    size = f.Sizes(2, 3, 4, 5, layers=2, directions=directions, classes=7)
+    shapes = f.run_rnn(size, size.given)
+    weights = {name: shape for name, shape in shapes.items() if "_l" in name or name.startswith("linear.")}
+    assert len(weights) == 2 * directions * 4 + 2
+    assert (weights["weight_ih_l0"], weights["weight_hh_l0"], weights["bias_ih_l1"]) == ((5, 4), (5, 5), (5,))
+    assert weights["weight_ih_l1"] == (5, directions * 5)
+    assert ("weight_hh_l1_reverse" in weights) == (directions == 2)
+    assert weights["linear.weight"] == (7, directions * 5)
+    linear = 7 * directions * 5 + 7
+    assert f.linear_formula(size) == f"7·{directions * 5} + 7 = {linear}"
+    total = sum(math.prod(shape) for shape in weights.values())
+    assert total == f.parameters(size) + linear
+    assert asked(ask="sizes", sizes=vars(size))["count"]["total"] == f"{total:,}"
+
+
+def test_one_sequence_without_a_batch() -> None:
+    shapes = f.run_rnn(f.Sizes(directions=2), (50, 100))
+    assert (shapes["output"], shapes["h_n"]) == ((50, 256), (2, 128))
+    assert (shapes["last"], shapes["scores"]) == ((256,), (2,))
+
+
 @pytest.mark.parametrize("value", [0, -1, 1.5, 10**9, float("nan"), float("inf"), None, "7", True])
 def test_a_size_out_of_bounds_is_named(value: Any) -> None:
     assert key_of(f.sizes, **(vars(f.Sizes()) | {"hidden": value})) == "foundations.error_size"
@@ -187,6 +212,30 @@ def test_an_experiment_is_finite_and_repeatable(kind: str) -> None:
 def test_gradients_vanish_and_explode() -> None:
     assert f.experiment("tanh", 0.5)["gradient"][0] < 1e-20
     assert f.experiment("relu", 2.5)["gradient"][0] > 1e6
+
+
+def test_the_boxes_of_code_run_by_themselves_and_give_the_numbers_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {}
+    for source in f.sources().values():
+        assert len(source.splitlines()) <= 15  # short enough to read aloud
+        exec(source, names)
+    functions = [function.__name__ for box in f.BOXES.values() for function in box]
+    wanted = page_s_numbers()
+    for name in functions:
+        monkeypatch.setattr(f, name, names[name])
+    assert page_s_numbers() == wanted
+
+
+def page_s_numbers() -> list[Any]:
+    size = f.PRESETS["time_first"]
+    tables = f.by_hand(**f.checked(f.OPENING))
+    gradients = [f.experiment(kind, 1.2) for kind in f.KINDS]
+    return [tables[1].tolist(), f.difference(f.OPENING), f.run_rnn(size, size.given), *gradients]
+
+
+def test_every_pattern_of_the_gallery_is_there_and_leads_to_its_tab() -> None:
+    tabs = {pattern.tab: pattern.expression for pattern in f.PATTERNS if pattern.tab}
+    assert tabs == {demo.name: demo.pattern for demo in discover()}
 
 
 def test_the_schematics_are_of_their_patterns() -> None:

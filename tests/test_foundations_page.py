@@ -96,6 +96,45 @@ def test_the_code_is_the_code_that_runs(page: Page) -> None:
     np.testing.assert_allclose(numbers(page, "h"), hs, atol=6e-4)
 
 
+@pytest.fixture
+def plain(page: Page, url: str) -> Page:
+    """The page over plain http from another computer: there is no clipboard but the old one."""
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.goto(f"{url}/foundations")
+    expect(page.locator("#hand details button").first).to_be_attached()
+    return page
+
+
+def test_code_is_copied_without_a_secure_address_and_the_label_comes_back(plain: Page) -> None:
+    box = plain.locator("#hand details").first
+    box.locator("summary").click()
+    button = box.get_by_role("button")
+    button.click()
+    expect(button).to_have_text(say("en", "foundations.copied"))
+    expect(button).to_be_focused()
+    expect(button).to_have_text(say("en", "foundations.copy"))
+    assert pasted(plain) == box.locator("pre").text_content()
+
+
+def test_what_could_not_be_copied_is_not_called_copied(plain: Page) -> None:
+    plain.evaluate("document.execCommand = () => false")
+    box = plain.locator("#hand details").first
+    box.locator("summary").click()
+    box.get_by_role("button").click()
+    shown = box.locator("pre").text_content()
+    plain.wait_for_function("getSelection().toString().includes('def by_hand')")
+    assert plain.evaluate("getSelection().toString()").strip() == shown.strip()
+    expect(box.get_by_role("button")).to_have_text(say("en", "foundations.copy"))
+
+
+def pasted(page: Page) -> str:
+    """What the clipboard holds."""
+    page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), { id: 'paper' }))")
+    page.locator("#paper").focus()
+    page.keyboard.press("Control+V")
+    return page.locator("#paper").input_value()
+
+
 # ---- sizes ------------------------------------------------------------------------------
 
 
@@ -119,6 +158,24 @@ def test_the_course_text_s_cases_are_presets(preset: str, wanted: dict[str, str]
     expect(page.locator("#sizes table.shapes .shape").nth(1)).to_have_text(wanted["output"])
     found = shapes(page)
     assert {name: found[name] for name in wanted} == wanted
+
+
+def test_every_weight_is_in_the_table_and_counted(page: Page) -> None:
+    page.get_by_role("button", name=say("en", "foundations.preset.both_ways"), exact=True).click()
+    expect(page.locator("#sizes table.shapes .shape").nth(1)).to_have_text("(1, 2, 6)")
+    found = shapes(page)
+    assert (found["weight_ih_l0"], found["weight_hh_l0_reverse"], found["bias_hh_l0"]) == ("(3, 4)", "(3, 3)", "(3,)")
+    assert (found["linear.weight"], found["linear.bias"]) == ("(2, 6)", "(2,)")
+    expect(page.locator("#sizes .formula")).to_contain_text("2·6 + 2 = 14. Together 68.")
+
+
+def test_a_sequence_without_a_batch_is_told_as_one(page: Page) -> None:
+    page.get_by_label(say("en", "foundations.sizes.shape")).fill("50, 100")
+    rows = page.locator("#sizes table.shapes").first.locator("tr")
+    expect(rows.first).to_contain_text("(50, 100)")
+    assert [row.locator("td").last.inner_text() for row in rows.all()] == [
+        say("en", f"foundations.tensor.{name}.single") for name in ("input", "output", "h_n", "last", "scores")
+    ]
 
 
 def test_a_shape_that_cannot_be_gets_pytorch_s_words_and_ours(page: Page) -> None:
@@ -165,6 +222,78 @@ def test_the_two_pages_lead_to_each_other(page: Page, url: str) -> None:
     expect(page.locator("#one_to_many-drawing .drawing[data-state=done]")).to_be_attached(timeout=60_000)
     page.get_by_role("link", name=say("en", "foundations.open")).click()
     expect(page.locator("#hand .matrix.h")).to_be_visible()
+
+
+def test_what_stands_in_a_row_or_a_column_is_aligned(page: Page) -> None:
+    for row in page.locator(".presets").all():
+        heights = row.locator("button").evaluate_all("all => all.map((button) => button.offsetHeight)")
+        assert len(set(heights)) == 1
+    figure = page.locator("#patterns figure").nth(1)
+    told, link = (figure.locator(tag).evaluate(TEXT_LEFT) for tag in ("p", "a"))
+    assert abs(told - link) < 1
+    weights = page.locator("#hand .matrix.W_xh")
+    assert abs(weights.locator("caption").evaluate(TEXT_LEFT) - weights.locator("input").first.bounding_box()["x"]) < 5
+
+
+# Where the first letter of an element stands.
+TEXT_LEFT = """(node) => {
+  const range = document.createRange();
+  range.selectNodeContents(node);
+  return range.getClientRects()[0].left;
+}"""
+
+
+def test_every_link_leads_to_its_tab(page: Page) -> None:
+    links = page.locator("#patterns a").evaluate_all("all => all.map((a) => a.href)")
+    tabs = [pattern.tab for pattern in foundations.PATTERNS if pattern.tab]
+    assert len(links) == len(tabs) == 4
+    for link, tab in zip(links, tabs, strict=True):
+        page.goto(link)
+        expect(page.locator(f"#{tab}-drawing")).to_be_visible()
+
+
+def test_the_state_of_the_page_is_in_its_address(page: Page, browser: Browser, url: str) -> None:
+    expect(page).to_have_url(f"{url}/foundations")
+    cell(page, "x", 2, 1).fill("-2.5")
+    page.get_by_role("button", name=say("en", "foundations.preset.time_first"), exact=True).click()
+    page.get_by_label(say("en", "foundations.sizes.shape")).fill("(7, 2, 4)")
+    page.get_by_label(say("en", "foundations.gradient.radius")).fill("1.5")
+    expect(page).to_have_url(
+        f"{url}/foundations?x=1_2*-2.5_-1*-1_0.5&sizes=3_5_4_6_1_2_2_0&shape=%287%2C+2%2C+4%29&radius=1.5"
+    )
+    wanted = state_of(page)
+    with browser.new_context(locale="en-GB") as fresh:
+        other = fresh.new_page()
+        other.goto(page.url)
+        expect(other.locator("#sizes table.shapes .shape").first).to_have_text("(7, 2, 4)", timeout=60_000)
+        expect(told(other, "gradient")).to_have_text(wanted["gradient"])
+        expect(other.locator(".matrix.h td").nth(3)).to_have_text(page.locator(".matrix.h td").nth(3).inner_text())
+        assert state_of(other) == wanted
+    page.get_by_role("button", name=say("en", "foundations.hand.reset")).click()
+    page.get_by_role("button", name=say("en", "foundations.preset.classifier"), exact=True).click()
+    page.get_by_label(say("en", "foundations.gradient.radius")).fill("1")
+    expect(page).to_have_url(f"{url}/foundations")
+
+
+def state_of(page: Page) -> dict[str, object]:
+    """What the sections show."""
+    expect(page.locator("#hand .agree")).to_contain_text("nn.RNN agree")
+    return {
+        "h": numbers(page, "h"),
+        "shapes": shapes(page),
+        "formula": page.locator("#sizes .formula").inner_text(),
+        "gradient": told(page, "gradient").inner_text(),
+    }
+
+
+@pytest.mark.parametrize("tail", ["x=<b>*_&W_hh=", "sizes=_&radius=x", "sizes=9_9&shape=<script>", "b_h=1e999_1_1_1_1"])
+def test_a_spoilt_address_still_opens_the_page(tail: str, page: Page, url: str) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{url}/foundations?{tail}")
+    expect(page.locator("#gradient .curve").first).to_be_attached()
+    expect(page.locator(".foundations .told[data-kind=error]")).not_to_have_count(0)
+    assert errors == []
 
 
 def test_another_language_keeps_the_numbers(page: Page) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import tomllib
+from functools import cache
 from pathlib import Path
 
+import gradio as gr
 import pytest
 import zxingcpp
 from hypothesis import given
@@ -13,8 +15,9 @@ from PIL import Image
 import app
 from demos import discover, tours
 from demos.base import Demo
-from demos.text import LANGUAGES
+from demos.text import LANGUAGES, say
 from demos.tours import Tour, all_tours
+from hosting import guard
 
 DEMOS = {demo.name: demo for demo in discover()}
 TOURS = pytest.mark.parametrize("tour", all_tours(), ids=lambda tour: tour.name)
@@ -62,6 +65,77 @@ def test_a_spoilt_file_is_named(text: str, tmp_path: Path) -> None:
     path.write_text(text, "utf-8")
     with pytest.raises(ValueError, match=r"many_to_one\.9-mine\.toml"):
         tours.read(path)
+
+
+WORDS = "".join(f"[{lang}]\ntitle = 'a'\nsee = 'b'\ntry = 'c'\n" for lang in LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("demo = 'many'\n" + WORDS, "“demo” must be one of one_to_many, "),
+        ("demo = ['aligned']\n" + WORDS, "“demo” must be one of"),
+        ("demo = 'aligned'\ntik = 3\n" + WORDS, "There is no “tik”; there are demo, tick, set, en, zh-CN."),
+        ("demo = 'aligned'\ntick = 0\n" + WORDS, "“tick” must be a whole number from 1 on."),
+        ("demo = 'aligned'\nset = 3\n" + WORDS, "[set] must be a table."),
+        ("demo = 'aligned'\n[set]\nfiller = 3\n" + WORDS, "aligned has no input “filler”; there are network, text."),
+        ("demo = 'many_to_one'\n[set]\nfillers = 300\n" + WORDS, "“fillers” must be a number from 0 to 100."),
+        ("demo = 'one_to_many'\n[set]\nphoto = 'unicorn'\n" + WORDS, "There is no example photo of this name."),
+        ("demo = 'many_to_many'\n[set]\nwritten = ['a']\n" + WORDS, "many_to_many has no input “written”"),
+        ("demo = 'aligned'\n" + WORDS.replace("'c'", "''", 1), "[en] needs a text “try”."),
+    ],
+)
+def test_a_lecturers_mistake_is_told_in_a_sentence_and_costs_one_experiment_only(
+    text: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert found_in(tmp_path, text.encode(), monkeypatch) == ["good"]
+    assert f"aligned.9-mine.toml: {told}" in caplog.text.replace("[set]: ", "")
+    assert all(told in guard.Places().format(record) for record in caplog.records)
+
+
+def test_a_file_in_another_encoding_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert found_in(tmp_path, f"demo = 'aligned'\n{WORDS}# 词".encode("gbk"), monkeypatch) == ["good"]
+    assert "aligned.9-mine.toml: Save it as UTF-8." in caplog.text
+
+
+def found_in(folder: Path, spoilt: bytes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The experiments in a folder with a good file and this one."""
+    (folder / "good.toml").write_text(f"demo = 'aligned'\n{WORDS}", "utf-8")
+    (folder / "aligned.9-mine.toml").write_bytes(spoilt)
+    monkeypatch.setattr(tours, "HERE", folder)
+    all_tours.cache_clear()
+    try:
+        return [tour.name for tour in all_tours()]
+    finally:
+        all_tours.cache_clear()
+
+
+def test_a_control_is_called_as_on_the_page() -> None:
+    mixed = next(tour for tour in all_tours() if tour.name == "one_to_many.4-mixed")
+    for lang in LANGUAGES:
+        assert f"“{say(lang, 'input.mix')}”" in mixed.said[lang]["try"]
+    erased = next(tour for tour in all_tours() if tour.name == "one_to_many.2-erased").said["zh-CN"]
+    assert "擦掉" in say("zh-CN", "input.erase")
+    assert "擦掉" in erased["title"]
+    assert not any("抹" in text for tour in all_tours() for text in tour.said["zh-CN"].values())
+
+
+@TOURS
+def test_an_experiment_opens_the_settings_that_it_sets(tour: Tour) -> None:
+    (page,) = (page for page in pages() if page.demo.name == tour.demo)
+    advanced = {i.name for i in page.demo.inputs if i.place == "advanced"}
+    opened, *values = page.set_up(tour)
+    assert opened.get("open", False) is bool(advanced & set(tour.inputs))
+    assert len(values) == len(page.controls)
+
+
+@cache
+def pages() -> list[app.Page]:
+    """Every tab, laid out."""
+    with gr.Blocks():
+        return [app.Page(demo, gr.Radio(), app.Words()) for demo in DEMOS.values()]
 
 
 def test_a_new_file_is_all_that_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

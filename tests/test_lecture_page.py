@@ -120,6 +120,30 @@ def set_up(page: Page, name: str, number: int) -> None:
     ready(page, name)
 
 
+def test_an_experiment_opens_the_settings_that_it_sets(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=one_to_many&lang=en", "one_to_many")
+    share = page.locator("#one_to_many-mix")
+    expect(share).to_be_hidden()
+    names = [tour.name for tour in all_tours() if tour.demo == "one_to_many"]
+    set_up(page, "one_to_many", names.index("one_to_many.4-mixed"))
+    expect(share).to_be_visible()
+    expect(share).to_contain_text(say("en", "input.mix"))
+
+
+def test_a_link_is_copied_without_a_secure_address(context: BrowserContext, url: str) -> None:
+    context.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en", "many_to_one")
+    tool(page, "many_to_one", "share").click()
+    dialog = page.locator("#many_to_one-drawing dialog.share")
+    tool(page, "many_to_one", "copy").click()
+    expect(dialog).to_contain_text(say("en", "lecture.copied"))
+    link = dialog.locator("input").input_value()
+    tool(page, "many_to_one", "close").click()
+    page.locator("#many_to_one-text textarea").fill("")
+    page.locator("#many_to_one-text textarea").press("Control+V")
+    assert page.locator("#many_to_one-text textarea").input_value() == link
+
+
 def test_a_followed_unit_is_in_the_link(context: BrowserContext, url: str) -> None:
     page = opened(context, f"{url}/?tab=many_to_many&lang=en&text=KING%3A&length=10&unit=1.37&tick=3", "many_to_many")
     expect(transport(page, "many_to_many")).to_have_text("3 / 14")

@@ -13,14 +13,15 @@ def script(view: str, **constants: Any) -> str:
     """The drawing's JavaScript: constants of ours, two views, then the body that feeds them."""
     constants |= {"VIEW": view}
     given = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
-    parts = [(HERE / name).read_text("utf-8") for name in (f"{view}.js", "unrolled.js", "lecture.js", "drawing.js")]
+    names = (f"{view}.js", "unrolled.js", "copy.js", "lecture.js", "drawing.js")
+    parts = [(HERE / name).read_text("utf-8") for name in names]
     return "\n".join([*given, f"const makeView = {view}View;", *parts])
 
 
 def page_script(page: str, **constants: Any) -> str:
     """The JavaScript of a page of its own, behind constants of ours."""
     given = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
-    return "\n".join([*given, (HERE / f"{page}.js").read_text("utf-8")])
+    return "\n".join([*given, *((HERE / f"{name}.js").read_text("utf-8") for name in ("copy", page))])
 
 
 def style(view: str) -> str:

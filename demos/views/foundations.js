@@ -65,6 +65,19 @@ function section(name) {
   return made;
 }
 
+// What differs from the page as it first opens is in the address, so that a link or a reload finds it again:
+// numbers in rows, as in `x=1_2*0.5_-1`; these characters need no escape there.
+const linked = new URLSearchParams(location.search);
+const rowsText = (rows) => rows.map((row) => row.join("_")).join("*");
+function remember(state) {
+  const here = new URL(location);
+  for (const [name, { value, usual }] of Object.entries(state)) {
+    if (value === usual) here.searchParams.delete(name);
+    else here.searchParams.set(name, value);
+  }
+  history.replaceState(history.state, "", here);
+}
+
 // A box of code that runs on this page, and a button that copies it.
 function code(parent, name) {
   const box = node("details", { class: "code" }, parent);
@@ -73,8 +86,9 @@ function code(parent, name) {
   node("code", {}, pre, CODE[name]);
   const button = said(box, "button", "copy", {}, { type: "button", class: "plain" });
   button.addEventListener("click", async () => {
-    await navigator.clipboard?.writeText(CODE[name]);
+    if (!(await copyText(CODE[name], box))) return getSelection().selectAllChildren(pre); // for the visitor's own keys
     button.textContent = words("copied");
+    setTimeout(() => (button.textContent = words("copy")), 2000);
   });
   return box;
 }
@@ -92,7 +106,7 @@ function handSection() {
   const hidden = matrix(results, "h", OPENING.x.length, OPENING.W_hh.length);
   const outputs = matrix(results, "o", OPENING.x.length, OPENING.W_hy.length);
   const agree = node("p", { class: "agree" }, part);
-  ["by_hand", "by_cell", "by_rnn"].forEach((name) => code(part, name));
+  ["by_hand", "named", "by_cell", "by_rnn"].forEach((name) => code(part, name));
   let before = null; // the tables before the last edit
   let last = null; // the answer on the page, and the question
   let difference = null;
@@ -103,7 +117,10 @@ function handSection() {
   const ask = asker((found, question) => {
     last = { found, question };
     draw();
-    if (!("error" in found)) compare({ ask: "compare", tables: question.tables });
+    if ("error" in found) return;
+    const entries = Object.entries(question.tables).map(([name, rows]) => [name, { value: rowsText(rows), usual: rowsText(OPENING[name]) }]);
+    remember(Object.fromEntries(entries));
+    compare({ ask: "compare", tables: question.tables });
   });
   const compare = asker((found) => {
     difference = found.difference ?? null;
@@ -151,7 +168,18 @@ function handSection() {
   labels.push(draw);
   last = { found: FIRST, question: { tables: OPENING } };
   draw();
-  compare({ ask: "compare", tables: OPENING });
+  if (restored()) ask({ ask: "hand", tables: tables(), before: OPENING });
+  else compare({ ask: "compare", tables: OPENING });
+
+  // The tables of a link; what is no number there is an empty cell, and told as one.
+  function restored() {
+    const names = Object.keys(OPENING).filter((name) => linked.has(name));
+    for (const name of names) {
+      const rows = linked.get(name).split("*").map((row) => row.split("_"));
+      inputs[name].forEach((row, r) => row.forEach((cell, c) => (cell.value = rows[r]?.[c] ?? "")));
+    }
+    return names.length > 0;
+  }
 }
 
 // A matrix with its name and shape; the rows of x, h and o are time steps.
@@ -188,13 +216,18 @@ function sizesSection() {
   const shape = node("input", { type: "text", maxlength: 60 }, free);
   shape.addEventListener("input", asking);
   const told = node("p", { class: "told", role: "status" }, part);
-  const table = node("table", { class: "shapes" }, part);
+  const tables = node("div", { class: "tables" }, part);
+  const shapes = { tensors: shapesTable("sizes.tensors"), weights: shapesTable("sizes.weights") };
   const formula = node("p", { class: "formula" }, part);
-  code(part, "run_rnn");
+  code(part, "run");
   let answer = null;
-  const ask = asker((found) => {
+  const inOrder = ({ batch_first, ...values }) => [...Object.keys(fields).map((name) => values[name]), batch_first ? 1 : 0].join("_");
+  const ask = asker((found, question) => {
     answer = found;
     draw();
+    if ("error" in found) return;
+    const size = { value: inOrder(question.sizes), usual: inOrder(PRESETS.classifier) };
+    remember({ sizes: size, shape: { value: question.shape, usual: "" } });
   });
 
   for (const [name, values] of Object.entries(PRESETS)) {
@@ -210,10 +243,10 @@ function sizesSection() {
     return made;
   }
 
-  function choose(values) {
+  function choose(values, typed = "") {
     for (const name of Object.keys(fields)) fields[name].value = values[name];
     first.checked = values.batch_first;
-    shape.value = "";
+    shape.value = typed;
     asking();
   }
 
@@ -229,19 +262,37 @@ function sizesSection() {
     told.textContent = "error" in answer ? mistake(answer) : "pytorch" in answer ? `PyTorch: “${answer.pytorch}” ${words(answer.key.replace("foundations.", ""), answer.values)}` : words("sizes.fits");
     if ("error" in answer) return;
     shape.placeholder = tuple(answer.given);
-    formula.textContent = words("sizes.formula", { formula: answer.formula });
-    table.replaceChildren();
+    formula.textContent = words("sizes.formula", answer.count);
+    tables.hidden = !answer.shapes;
+    Object.values(shapes).forEach((body) => body.replaceChildren());
     for (const [name, found] of Object.entries(answer.shapes ?? {})) {
-      const row = node("tr", {}, table);
+      const weight = name.match(/^(weight_ih_l0|weight_ih|weight_hh|bias_ih|bias_hh|linear\.weight|linear\.bias)/)?.[0];
+      const row = node("tr", {}, weight ? shapes.weights : shapes.tensors);
       node("th", { scope: "row" }, row, name);
       node("td", { class: "shape" }, row, tuple(found));
-      const ordered = ["input", "output"].includes(name) ? `.${first.checked ? "batch" : "time"}` : "";
-      node("td", {}, row, words(`tensor.${name}${ordered}`));
+      node("td", {}, row, weight ? words(`weight.${weight}`) : meaning(name));
     }
   }
 
+  // What the numbers of a tensor's shape count, without a batch where the input has none.
+  function meaning(name) {
+    const order = answer.shapes.input.length === 2 ? "single" : first.checked ? "batch" : "time";
+    return words(`tensor.${name}${["input", "output"].includes(name) || order === "single" ? `.${order}` : ""}`);
+  }
+
+  // The rows of a table with its title; many layers have many weights, so it scrolls.
+  function shapesTable(title) {
+    const frame = node("div", { class: "scrolls", tabindex: "0", role: "region" }, tables);
+    labels.push(() => frame.setAttribute("aria-label", words(title)));
+    const table = node("table", { class: "shapes" }, frame);
+    said(table, "caption", title);
+    return node("tbody", {}, table);
+  }
+
   labels.push(draw);
-  choose(PRESETS.classifier);
+  const wanted = linked.get("sizes")?.split("_").map(Number) ?? [];
+  const named = Object.fromEntries(Object.keys(fields).map((name, i) => [name, wanted[i]]));
+  choose(wanted.length ? { ...named, batch_first: wanted.at(-1) === 1 } : PRESETS.classifier, linked.get("shape") ?? "");
 }
 
 // ---- 3. activation and gradient -------------------------------------------------------------
@@ -265,11 +316,12 @@ function gradientSection() {
   const state = curves(plots, "gradient.state", true);
   const fading = curves(plots, "gradient.fading", true);
   const gates = ["gru", "lstm"].map((kind) => [kind, curves(plots, `gradient.gates.${kind}`, false)]);
-  ["vanilla", "gru", "lstm"].forEach((name) => code(part, name));
+  ["scaled", "vanilla", "gru", "lstm", "backwards"].forEach((name) => code(part, name));
   let cells = null;
-  const ask = asker((found) => {
+  const ask = asker((found, { radius }) => {
     cells = found.cells ?? cells;
     draw();
+    remember({ radius: { value: String(radius), usual: "1" } });
   }, 60);
 
   function draw() {
@@ -293,7 +345,8 @@ function gradientSection() {
     ask({ ask: "gradient", radius: Number(slider.value) });
   });
   labels.push(draw);
-  ask({ ask: "gradient", radius: 1 });
+  slider.value = linked.get("radius") ?? 1; // what is no number leaves it in the middle
+  ask({ ask: "gradient", radius: Number(slider.value) });
 }
 
 // Curves over the time steps, by their powers of ten or from 0 to 1.

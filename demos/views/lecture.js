@@ -232,11 +232,9 @@ function lectureShare(root, page) {
   }
 
   async function copy() {
+    const copied = await copyText(field.value, dialog);
     field.select();
-    // Without a secure address there is no clipboard but the old one.
-    if (navigator.clipboard) await navigator.clipboard.writeText(field.value).catch(() => document.execCommand("copy"));
-    else document.execCommand("copy");
-    told.textContent = words("lecture.copied");
+    if (copied) told.textContent = words("lecture.copied");
   }
 
   const sheet = () => lectureSheet(page, field.value, cells ?? []);
