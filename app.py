@@ -24,6 +24,8 @@ from typing import Any
 import gradio as gr
 import pandas
 import segno
+from gradio import routes
+from jinja2 import ChoiceLoader, DictLoader
 from starlette.middleware import Middleware
 from threadpoolctl import threadpool_limits
 
@@ -64,15 +66,19 @@ body.dark .drawing { --fill: .5; }
 """
 
 # The page's language: the one in the link, the one chosen before, the one of the page before, or the browser's.
-CHOOSE_LANGUAGE = """(shown) => {
+# Gradio chooses its own words by `navigator.language`, once, before any event.
+SPOKEN = """<script>{
   const before = document.cookie.match(/(?:^|; )gallery[.]lang=([^;]*)/)?.[1];
   const asked = new URLSearchParams(location.search).get('lang') ?? localStorage.getItem('gallery.lang') ?? before;
-  const lang = asked ?? (navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
-  document.documentElement.lang = lang.startsWith('zh') ? 'zh-CN' : 'en';
-  document.cookie = `gallery.lang=${document.documentElement.lang}; path=/; SameSite=Lax; max-age=31536000`;
-  document.title = TITLES[document.documentElement.lang];
+  document.documentElement.lang = (asked ?? navigator.language).startsWith('zh') ? 'zh-CN' : 'en';
+  Object.defineProperty(navigator, 'language', { value: document.documentElement.lang });
+}</script>"""
+CHOOSE_LANGUAGE = """(shown) => {
+  const lang = document.documentElement.lang;
+  document.cookie = `gallery.lang=${lang}; path=/; SameSite=Lax; max-age=31536000`;
+  document.title = TITLES[lang];
   document.body.classList.toggle('presenting', new URLSearchParams(location.search).get('present') === '1');
-  return [document.documentElement.lang];
+  return [lang];
 }"""
 KEEP_LANGUAGE = """(lang) => {
   localStorage.setItem('gallery.lang', lang);
@@ -782,6 +788,14 @@ def open_tab(request: gr.Request) -> list[Any]:
     return [gr.update(selected=named.tab), *inner]
 
 
+def speak_first() -> None:
+    """Let Gradio's page begin with our choice of a language; a script that `launch` takes would come too late."""
+    env, name = routes.templates.env, "frontend/index.html"
+    page, *_ = env.loader.get_source(env, name)
+    ours = DictLoader({name: page.replace("<head>", f"<head>{{% raw %}}{SPOKEN}{{% endraw %}}", 1)})
+    env.loader = ChoiceLoader([ours, env.loader])
+
+
 def theme() -> gr.themes.Base:
     """System fonts, and greys that can be read from the last row."""
     return gr.themes.Base(font=SANS, font_mono=MONO, spacing_size="md", radius_size="md").set(
@@ -830,6 +844,7 @@ def main() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(guard.Places())
     logging.basicConfig(handlers=[handler])
+    speak_first()
     blocks = build()
     blocks.queue(max_size=LIMITS.queue, default_concurrency_limit=LIMITS.runs)
     blocks.launch(

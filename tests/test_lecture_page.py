@@ -518,6 +518,15 @@ def test_the_language_of_a_link_reaches_the_other_page_and_the_window(context: B
     expect(page).to_have_title(say("en", "foundations.title"))
 
 
+@pytest.mark.parametrize(("locale", "lang", "word"), [("en-GB", "zh-CN", "使用"), ("zh-CN", "en", "Use")])
+def test_gradio_s_own_words_follow_the_page_not_the_browser(
+    locale: str, lang: str, word: str, browser: Browser, url: str
+) -> None:
+    with browser.new_context(locale=locale) as context:
+        page = opened(context, f"{url}/?tab=one_to_many&lang={lang}", "one_to_many")
+        expect(page.locator("footer .show-api")).to_contain_text(word)
+
+
 def test_without_a_choice_the_next_page_has_the_language_of_the_one_before(context: BrowserContext, url: str) -> None:
     page = opened(context, f"{url}/?tab=many_to_one&lang=zh-CN", "many_to_one")
     page.goto(f"{url}/foundations")
@@ -531,6 +540,29 @@ def test_the_browser_s_language_decides_at_first(locale: str, lang: str, browser
         page.goto(url)
         expect(page.get_by_role("button", name=say(lang, "lecture.share"), exact=True).first).to_be_visible()
         expect(page.locator("html")).to_have_attribute("lang", lang)
+
+
+# ---- how it looks -----------------------------------------------------------------------
+
+
+def test_rows_and_tables_are_even(context: BrowserContext, url: str) -> None:
+    """No frame around a table, no button lower than its neighbours, one right edge in the head, no stray dot."""
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en&text=Not+bad+at+all.&change=reversed", "many_to_one")
+    rows = page.locator("#many_to_one-drawing .before tr")
+    frames = rows.evaluate_all("nodes => nodes.map((node) => getComputedStyle(node).borderLeftWidth)")
+    assert set(frames) == {"0px"}
+    assert len(tops(page.locator("#many_to_one-unrolled .export button"))) == 1
+    boxes = [page.locator(part).first.bounding_box() for part in ("#language .wrap label:last-child", "a.other-page")]
+    assert boxes[0]["x"] + boxes[0]["width"] == pytest.approx(boxes[1]["x"] + boxes[1]["width"], abs=1)
+    expect(page.locator("footer .divider").last).to_be_hidden()
+    page.locator("#many_to_one-tours").get_by_role("button", name=say("en", "label.tours")).click()
+    assert len(tops(page.locator("#many_to_one-tours .tour button"))) <= 2  # one a row
+
+
+def tops(nodes: Locator) -> set[int]:
+    """How high these stand."""
+    expect(nodes.first).to_be_visible()
+    return set(nodes.evaluate_all("nodes => nodes.map((node) => Math.round(node.getBoundingClientRect().top))"))
 
 
 # ---- for everybody ----------------------------------------------------------------------
