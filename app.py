@@ -55,7 +55,8 @@ MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace
 STYLE = """
 .gallery-head { align-items: end; }
 .gallery-head h1 { font-size: 2rem; letter-spacing: -.01em; margin: 0; }
-.gallery-head > .column:last-child { align-items: end; text-align: right; }
+.gallery-head > .column:last-child { text-align: right; }
+.gallery-head .html-container { padding: 0; }
 #language .wrap { justify-content: end; }
 footer > .divider:last-child { display: none; }
 .gallery-head p { color: var(--body-text-color-subdued); }
