@@ -26,6 +26,8 @@ import pandas
 import segno
 from anyio import CapacityLimiter, to_thread
 from fastapi import HTTPException
+from gradio import routes
+from jinja2 import ChoiceLoader, DictLoader
 from starlette.middleware import Middleware
 from threadpoolctl import threadpool_limits
 
@@ -51,11 +53,17 @@ LOOKS = 4  # questions of the page's scripts that are answered at once
 WAITING = 100  # further ones that may wait
 LONGEST_QR = 8000  # characters; no QR code holds as many
 SHOWN_TEXT = 300  # characters of a text in the table of many
+COLUMNS = ("verdict", "positive", "text")  # of that table
+VERDICTS = ("positive", "negative")
 SANS = ("system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace")
 STYLE = """
 .gallery-head { align-items: end; }
 .gallery-head h1 { font-size: 2rem; letter-spacing: -.01em; margin: 0; }
+.gallery-head > .column:last-child { text-align: right; }
+.gallery-head .html-container { padding: 0; }
+#language .wrap { justify-content: end; }
+footer > .divider:last-child { display: none; }
 .gallery-head p { color: var(--body-text-color-subdued); }
 .lead { font-size: 1.05rem; max-width: 62rem; }
 body { --color-accent: #2563eb; }
@@ -63,19 +71,26 @@ body.dark { --color-accent: #60a5fa; }
 body.dark .drawing { --fill: .5; }
 """
 
-# The page's language: the one in the link, the one chosen before, or the browser's.
+# The page's language: the one in the link, the one chosen before, the one of the page before, or the browser's.
+# Gradio chooses its own words by `navigator.language`, once, before any event.
+SPOKEN = """<script>{
+  const before = document.cookie.match(/(?:^|; )gallery[.]lang=([^;]*)/)?.[1];
+  const asked = new URLSearchParams(location.search).get('lang') ?? localStorage.getItem('gallery.lang') ?? before;
+  document.documentElement.lang = (asked ?? navigator.language).startsWith('zh') ? 'zh-CN' : 'en';
+  Object.defineProperty(navigator, 'language', { value: document.documentElement.lang });
+}</script>"""
 CHOOSE_LANGUAGE = """(shown) => {
-  const asked = new URLSearchParams(location.search).get('lang') ?? localStorage.getItem('gallery.lang');
-  const lang = asked ?? (navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
-  document.documentElement.lang = lang.startsWith('zh') ? 'zh-CN' : 'en';
-  document.cookie = `gallery.lang=${document.documentElement.lang}; path=/; SameSite=Lax; max-age=31536000`;
+  const lang = document.documentElement.lang;
+  document.cookie = `gallery.lang=${lang}; path=/; SameSite=Lax; max-age=31536000`;
+  document.title = TITLES[lang];
   document.body.classList.toggle('presenting', new URLSearchParams(location.search).get('present') === '1');
-  return [document.documentElement.lang];
+  return [lang];
 }"""
 KEEP_LANGUAGE = """(lang) => {
   localStorage.setItem('gallery.lang', lang);
   document.cookie = `gallery.lang=${lang}; path=/; SameSite=Lax; max-age=31536000`;
   document.documentElement.lang = lang;
+  document.title = TITLES[lang];
   const here = new URL(location);
   if (here.searchParams.has('lang')) {
     here.searchParams.set('lang', lang);
@@ -89,6 +104,11 @@ OPEN = """() => {
   if (link.get('tab') === 'NAME' && inputs.some((name) => link.has(name))) document.getElementById('NAME-open').click();
 }"""
 STOP = "() => { document.dispatchEvent(new Event('gallery:stop')); }"
+
+
+def titled_by(key: str, language_script: str) -> str:
+    """A script that sets the page's language, with the titles of its window."""
+    return language_script.replace("TITLES", json.dumps({lang: say(lang, key) for lang in LANGUAGES}))
 
 
 class Words:
@@ -134,9 +154,14 @@ def trace(demo: Demo, lang: str, values: dict[str, Any]) -> Iterator[str]:
                 shown = time.monotonic()
         yield text
     except InputError as error:
-        yield line({"run": run, "error": sentence(error, lang)})
+        yield wrong(run, lang, {at: sentence(error, at) for at in LANGUAGES})
     except NetworkError:
-        yield line({"run": run, "error": say(lang, "error.network")})
+        yield wrong(run, lang, {at: say(at, "error.network") for at in LANGUAGES})
+
+
+def wrong(run: str, lang: str, said: dict[str, str]) -> str:
+    """A run's error as a line: in the visitor's language, and in all of them, should he choose another."""
+    return line({"run": run, "error": said.get(lang, said["en"]), "said": said})
 
 
 def sentence(error: InputError, lang: str) -> str:
@@ -287,6 +312,8 @@ class Page:
             "LARGEST": photos.BYTES,
             "EXAMPLES": [example.get("photo") for example in self.demo.examples],
             "WORD_OF": {i.name: own("input", name, i.name) for i in self.demo.inputs},
+            "DEFAULTS": unsaid(self.demo),
+            "ONLY": {i.name: dict(i.only) for i in self.demo.inputs if i.only},
         }
         drawing = Drawing(
             html_template=TEMPLATE,
@@ -484,8 +511,8 @@ class Many:
                     run, stop = page.button("many.run", "primary"), page.button("button.stop", "secondary")
             with gr.Column(scale=3, min_width=340):
                 self.told = gr.Markdown(elem_id=f"{self.demo.name}-many", container=False)
-                self.bars = gr.BarPlot(x="p", y="n", height=200, visible=False)
-                self.table = gr.Dataframe(visible=False, interactive=False, wrap=True, max_height=420)
+                self.bars = said.add(gr.BarPlot(x="p", y="n", height=200, visible=False), self.titles)
+                self.table = gr.Dataframe(type="array", visible=False, interactive=False, wrap=True, max_height=420)
                 self.csv = said.add(gr.DownloadButton(visible=False), lambda at: {"label": say(at, "many.csv")})
         outputs = [self.told, self.bars, self.table, self.csv]
         inputs = [page.lang, self.lines, self.file, page.controls["language"], page.controls["network"]]
@@ -498,6 +525,14 @@ class Many:
             api_visibility="private",
         )
         stop.click(None, cancels=[event], api_visibility="private")
+        page.lang.input(
+            self.relabel,
+            [page.lang, self.table],
+            [self.told, self.table],
+            api_visibility="private",
+            show_progress="hidden",
+            show_progress_on=self.told,
+        )
 
     def compute(
         self,
@@ -528,35 +563,52 @@ class Many:
             whole = [self.summary, self.bars_of, self.table_of, self.file_of]
             yield [show(rows, lang) for show in whole] if rows else [say(lang, "error.no_lines"), *unchanged]
 
-    @staticmethod
-    def summary(rows: list[dict[str, Any]], lang: str) -> str:
-        """How many, and how they are meant."""
-        labels = [row["label"] for row in rows]
-        counts = {name: f"{labels.count(name):,}" for name in ("positive", "negative")}
-        return say(lang, "many.summary", count=f"{len(rows):,}", none=f"{labels.count(None):,}", **counts)
+    def relabel(self, lang: str, shown: list[list[Any]]) -> list[Any]:
+        """The table that stands on the page, and what is said of it, in another language."""
+        lang = lang if lang in LANGUAGES else "en"
+        labels = {say(at, f"verdict.{name}"): name for at in LANGUAGES for name in VERDICTS}
+        rows = [[labels.get(row[0]), *row[1:]] for row in shown if len(row) == len(COLUMNS)]
+        if not rows:
+            return ["", gr.skip()]
+        return [self.told_of([row[0] for row in rows], lang), gr.update(value=self.grid(rows, lang))]
 
     @staticmethod
-    def bars_of(rows: list[dict[str, Any]], lang: str) -> Any:
+    def titles(lang: str) -> dict[str, Any]:
+        """The words on the plot."""
+        axes = {"x_title": say(lang, "many.axis.p"), "y_title": say(lang, "many.axis.n")}
+        return axes | {"title": say(lang, "many.distribution")}
+
+    def summary(self, rows: list[dict[str, Any]], lang: str) -> str:
+        """How many, and how they are meant."""
+        return self.told_of([row["label"] for row in rows], lang)
+
+    @staticmethod
+    def told_of(labels: list[str | None], lang: str) -> str:
+        """How many verdicts there are of each kind."""
+        counts = {name: f"{labels.count(name):,}" for name in VERDICTS}
+        return say(lang, "many.summary", count=f"{len(labels):,}", none=f"{labels.count(None):,}", **counts)
+
+    def bars_of(self, rows: list[dict[str, Any]], lang: str) -> Any:
         """The distribution over tenths of the probability of positive."""
         frame = pandas.DataFrame(
             {"p": [f"{10 * i}–{10 * i + 10} %" for i in range(10)], "n": listing.distribution(rows)}
         )
-        axes = {"x_title": say(lang, "many.axis.p"), "y_title": say(lang, "many.axis.n")}
-        return gr.update(value=frame, visible=True, sort=list(frame["p"]), title=say(lang, "many.distribution"), **axes)
+        return gr.update(value=frame, visible=True, sort=list(frame["p"]), **self.titles(lang))
+
+    def table_of(self, rows: list[dict[str, Any]], lang: str) -> Any:
+        """One row a text."""
+        sure = [f"{row['positive']:.1%}" if row["label"] else "–" for row in rows]
+        cells = [[row["label"], p, row["text"][:SHOWN_TEXT]] for row, p in zip(rows, sure, strict=True)]
+        return gr.update(value=self.grid(cells, lang), visible=True)
 
     @staticmethod
-    def table_of(rows: list[dict[str, Any]], lang: str) -> Any:
-        """One row a text."""
-        data = [
-            [
-                say(lang, f"verdict.{row['label']}") if row["label"] else "–",
-                f"{row['positive']:.1%}" if row["label"] else "–",
-                row["text"][:SHOWN_TEXT],
-            ]
-            for row in rows
-        ]
-        headers = [say(lang, f"many.column.{name}") for name in ("verdict", "positive", "text")]
-        return gr.update(value={"headers": headers, "data": data}, visible=True)
+    def grid(rows: list[list[Any]], lang: str) -> dict[str, Any]:
+        """Rows that begin with a label, or none, as the table shows them."""
+        headers = [say(lang, f"many.column.{name}") for name in COLUMNS]
+        return {
+            "headers": headers,
+            "data": [[say(lang, f"verdict.{row[0]}") if row[0] else "–", *row[1:]] for row in rows],
+        }
 
     @staticmethod
     def file_of(rows: list[dict[str, Any]], _: str) -> Any:
@@ -572,6 +624,11 @@ def look_at(demo: Demo, tour: Tour) -> str:
     told = json.dumps({"slot": f"{demo.name}-unrolled", "tick": tour.tick})
     event = f"new CustomEvent('gallery:look', {{ detail: {told} }})"
     return f"(...given) => {{ document.dispatchEvent({event}); return given; }}"
+
+
+def unsaid(demo: Demo) -> dict[str, Any]:
+    """What a link need not say: the defaults that no example replaces."""
+    return {i.name: i.default for i in demo.inputs if not any(i.name in example for example in demo.examples)}
 
 
 def from_link(demo: Demo, name: str, value: str) -> Any:
@@ -679,9 +736,16 @@ def foundations_page(blocks: gr.Blocks) -> None:
             elem_id="foundations",
         )
         said.add(drawing, lambda at: {"lang": at})
-        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang, "queue": False}
-        blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
-        lang.input(said.updates, lang, said.components, js=KEEP_LANGUAGE, **quiet)
+        follow(blocks, lang, said, "foundations.title")
+
+
+def follow(blocks: gr.Blocks, lang: gr.Radio, said: Words, title: str) -> Any:
+    """Let a page's words and its window's title follow its language; returns the event of its opening."""
+    # Where an event may show its progress, Gradio's page looks again at every later event: at one place only.
+    quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang, "queue": False}
+    lang.input(said.updates, lang, said.components, js=titled_by(title, KEEP_LANGUAGE), **quiet)
+    choose = titled_by(title, CHOOSE_LANGUAGE)
+    return blocks.load(said.arrive, lang, [lang, *said.components], js=choose, **quiet)
 
 
 def head(said: Words, title: str, other: str, target: str) -> gr.Radio:
@@ -693,8 +757,8 @@ def head(said: Words, title: str, other: str, target: str) -> gr.Radio:
             choices = [(name, lang) for lang, name in LANGUAGES.items()]
             lang = gr.Radio(choices, value="en", container=False, elem_id="language")
             said.add(lang, lambda at: {"label": say(at, "gallery.language")})
-            link = gr.HTML(html_template='<a class="other-page" href="${target}">${label}</a>', target=target, label="")
-            said.add(link, lambda at: {"label": say(at, other)})
+            link = gr.HTML(html_template='<a class="other-page" href="${target}">${label}</a>', target="", label="")
+            said.add(link, lambda at: {"label": say(at, other), "target": f"{target}?lang={at}"})
     return lang
 
 
@@ -748,7 +812,7 @@ def distant(file: dict[str, Any]) -> bool:
 def build() -> gr.Blocks:
     """The whole page."""
     said, pages, inner = Words(), [], {}
-    with Gallery(title="RNN gallery", analytics_enabled=False, delete_cache=(60, LIMITS.keep)) as blocks:
+    with Gallery(title=say("en", "gallery.title"), analytics_enabled=False, delete_cache=(60, LIMITS.keep)) as blocks:
         lang = head(said, "gallery.head", "foundations.open", "./foundations")
         with gr.Tabs() as outer:
             for tab, demos in itertools.groupby(discover(), key=lambda demo: demo.tab):
@@ -761,13 +825,11 @@ def build() -> gr.Blocks:
                 gr.api(
                     served(demo, name, function), api_name=name, concurrency_id="network", concurrency_limit=LIMITS.runs
                 )
-        # Where an event may show its progress, Gradio's page looks again at every later event: at one place only.
-        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang, "queue": False}
-        arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=CHOOSE_LANGUAGE, **quiet)
-        blocks.load(open_tab, None, [outer, *inner.values()], **quiet)
+        arrived = follow(blocks, lang, said, "gallery.title")
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang}
+        blocks.load(open_tab, None, [outer, *inner.values()], queue=False, **quiet)
         for page in pages:
             page.welcome(arrived)
-        lang.input(said.updates, lang, said.components, js=KEEP_LANGUAGE, **quiet)
     foundations_page(blocks)
     return blocks
 
@@ -786,6 +848,14 @@ def open_tab(request: gr.Request) -> list[Any]:
         return [gr.skip() for _ in range(1 + len(tabs))]
     inner = [gr.update(selected=named.name) if tab == named.tab else gr.skip() for tab in tabs]
     return [gr.update(selected=named.tab), *inner]
+
+
+def speak_first() -> None:
+    """Let Gradio's page begin with our choice of a language; a script that `launch` takes would come too late."""
+    env, name = routes.templates.env, "frontend/index.html"
+    page, *_ = env.loader.get_source(env, name)
+    ours = DictLoader({name: page.replace("<head>", f"<head>{{% raw %}}{SPOKEN}{{% endraw %}}", 1)})
+    env.loader = ChoiceLoader([ours, env.loader])
 
 
 def theme() -> gr.themes.Base:
@@ -854,6 +924,7 @@ def main() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(guard.Places())
     logging.basicConfig(handlers=[handler])
+    speak_first()
     blocks = build()
     launch(blocks)
     attend(blocks)

@@ -4,6 +4,7 @@ import json
 import tomllib
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -188,6 +189,19 @@ def test_a_link_brings_every_input_back(demo: Demo) -> None:
         values = demo.check(demo.examples[0] | tour)
         read = {n: app.from_link(demo, n, as_in_a_link(v)) for n, v in values.items() if v != []}
         assert demo.check(read) == values
+
+
+@pytest.mark.parametrize("demo", DEMOS.values(), ids=lambda demo: demo.name)
+def test_what_a_link_leaves_out_comes_back(demo: Demo) -> None:
+    """Also where a page fills what is open from an example."""
+    defaults = {i.name: i.default for i in demo.inputs}
+    for tour in [{}, *(t.inputs for t in all_tours() if t.demo == demo.name)]:
+        values = demo.check(demo.examples[0] | tour)
+        said = {n: v for n, v in values.items() if n not in app.unsaid(demo) or v != app.unsaid(demo)[n]}
+        assert said
+        for lang in LANGUAGES:
+            filled = app.Page.fitting(SimpleNamespace(demo=demo), said, lang)
+            assert demo.check(defaults | filled | said) == values
 
 
 def as_in_a_link(value: object) -> str:

@@ -4,7 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import axe_playwright_python
 import pytest
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from demos import discover
 from demos.base import Demo
-from demos.text import say
+from demos.text import LANGUAGES, say
 from demos.tours import all_tours
 from tests.serving import CHROMIUM, chromium, gallery
 
@@ -30,6 +30,13 @@ expect.set_options(timeout=30_000)
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
+    with gallery() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[str]:
+    """A second process, as after a restart."""
     with gallery() as address:
         yield address
 
@@ -144,6 +151,50 @@ def test_a_link_is_copied_without_a_secure_address(context: BrowserContext, url:
     assert page.locator("#many_to_one-text textarea").input_value() == link
 
 
+@EVERY
+def test_a_link_opens_the_very_same_drawing_from_another_process(
+    demo: Demo, context: BrowserContext, url: str, elsewhere: str
+) -> None:
+    """With a followed unit, in Chinese, in the presenter's view: every column with every number that it draws."""
+    page = opened(context, f"{url}/?tab={demo.name}&lang=en", demo.name)
+    set_up(page, demo.name, 0)
+    page.locator(f"#{demo.name}-unrolled .map.h .cells").first.click(position={"x": 12, "y": 12})
+    page.locator(f"#{demo.name}-unrolled .transport .first").click()
+    page.locator(f"#{demo.name}-unrolled .transport .forward").click()
+    page.locator("#language").get_by_label("中文").check()
+    page.keyboard.press("f")
+    expect(page).to_have_url(re.compile(r"lang=zh-CN.*tick=2&unit=\d+\.\d+&present=1$"))
+    wanted = columns(page, demo.name)
+    with context.browser.new_context(
+        locale="de-DE", viewport={"width": 1280, "height": 720}, reduced_motion="reduce"
+    ) as fresh:
+        other = opened(fresh, page.url.replace(url, elsewhere), demo.name)
+        expect(other.locator("body.presenting")).to_be_attached()
+        expect(other.locator("html")).to_have_attribute("lang", "zh-CN")
+        expect(transport(other, demo.name)).to_have_text(re.compile(r"^2 / "))
+        assert columns(other, demo.name) == wanted
+
+
+def columns(page: Page, name: str) -> list[str]:
+    """All that the columns in view draw, once the followed unit's line is there."""
+    expect(page.locator(f"#{name}-unrolled .column .dot-value").first).to_be_attached()
+    expect(page.locator(f"#{name}-unrolled .scroller")).to_have_js_property("scrollLeft", 0)
+    return page.locator(f"#{name}-unrolled .column").evaluate_all("nodes => nodes.map((node) => node.outerHTML)")
+
+
+def test_a_link_says_only_what_a_page_does_not_open_with(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_many&lang=en&text=KING%3A&length=10", "many_to_many")
+    said = parse_qs(urlsplit(link_of(page, "many_to_many")).query)
+    assert set(said) == {"tab", "lang", "network", "text", "length", "tick"}
+
+
+def test_the_address_follows_a_tab_that_is_opened_again(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en", "many_to_one")
+    for tab in ("one_to_many", "many_to_one", "one_to_many"):
+        page.get_by_role("tab", name=say("en", f"tab.{tab}"), exact=True).first.click()
+        expect(page).to_have_url(re.compile(f"tab={tab}&"))
+
+
 def test_a_followed_unit_is_in_the_link(context: BrowserContext, url: str) -> None:
     page = opened(context, f"{url}/?tab=many_to_many&lang=en&text=KING%3A&length=10&unit=1.37&tick=3", "many_to_many")
     expect(transport(page, "many_to_many")).to_have_text("3 / 14")
@@ -221,6 +272,45 @@ def test_the_handout_is_a_page_of_its_own_and_inert(context: BrowserContext, url
     assert "http" not in re.sub(r"http://(www\.w3\.org|127\.0\.0\.1)", "", sheet)
 
 
+LONG = " ".join(f"{word} {i}" for i, word in enumerate(["good", "bad", "long", "dull", "film"] * 100))  # 1,000 words
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [*((name, "") for name in DEMOS), ("many_to_one", LONG), ("many_to_many", LONG), ("aligned", LONG)],
+)
+def test_the_handout_is_one_page(name: str, text: str, context: BrowserContext, url: str) -> None:
+    given = f"&text={quote(text)}" if text else ""
+    page = opened(context, f"{url}/?tab={name}&lang=en{given}", name)
+    paper = handout(page, name)
+    pages = re.findall(rb"/Type\s*/Page\b", paper.pdf(format="A4"))
+    assert len(pages) == 1
+    if name == "many_to_one":
+        first = paper.locator("h2 + .verdict")
+        expect(first).to_have_text(re.compile(r"(positive|negative), .*%"))
+
+
+def test_the_handout_lists_what_had_an_effect(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=one_to_many&lang=en", "one_to_many")
+    told = handout(page, "one_to_many").locator("table")
+    expect(told).to_contain_text(say("en", "input.width"))
+    expect(told).not_to_contain_text(say("en", "input.temperature"))
+    page = opened(context, f"{url}/?tab=many_to_many&lang=en&text=KING%3A&length=10", "many_to_many")
+    told = handout(page, "many_to_many").locator("table")
+    expect(told).to_contain_text(say("en", "input.temperature"))
+    expect(told).not_to_contain_text(say("en", "input.form"))
+
+
+def handout(page: Page, name: str) -> Page:
+    """The sheet that is saved, opened in a page of its own."""
+    tool(page, name, "share").click()
+    with page.expect_download() as download:
+        tool(page, name, "save").click()
+    paper = page.context.new_page()
+    paper.set_content(download.value.path().read_text("utf-8"))
+    return paper
+
+
 # ---- presenter's view -------------------------------------------------------------------
 
 
@@ -255,8 +345,87 @@ def test_a_clicker_steps(context: BrowserContext, url: str) -> None:
 
 def test_letters_that_are_typed_are_no_commands(context: BrowserContext, url: str) -> None:
     page = opened(context, f"{url}/?tab=many_to_one&lang=en", "many_to_one")
-    page.locator("#many_to_one-text textarea").press_sequentially("fpc")
+    page.locator("#many_to_one-text textarea").press_sequentially("fpcdl")
     expect(page.locator("body.presenting")).to_have_count(0)
+    expect(page.locator("#many_to_one-drawing .quiz")).to_be_hidden()
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("tail", ["", "&present=1"])
+def test_the_keys_that_the_buttons_name(tail: str, context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en{tail}", "many_to_one")
+    for _ in range(2):
+        page.keyboard.press("p")
+        expect(page.locator("#many_to_one-drawing .quiz .guesses button").first).to_be_visible()
+        page.keyboard.press("p")
+        expect(page.locator("#many_to_one-drawing .quiz")).to_be_hidden()
+    page.keyboard.press("l")
+    expect(page.locator("#many_to_one-drawing dialog.share")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#many_to_one-drawing dialog.share")).to_be_hidden()
+    for key, name in (("c", "controls"), ("d", "details")):
+        page.keyboard.press(key)
+        expect(page.locator(f"body.with-{name}")).to_have_count(len(tail and "1"))
+        page.keyboard.press(key)
+        expect(page.locator(f"body.with-{name}")).to_have_count(0)
+
+
+def test_a_control_keeps_its_arrows_and_the_clicker_its_keys(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_many&lang=en&text=KING%3A&length=10&tick=5&present=1", "many_to_many")
+    page.keyboard.press("c")
+    slider = page.locator("#many_to_many-temperature input[type=range]")
+    slider.focus()
+    before = float(slider.input_value())
+    page.keyboard.press("ArrowRight")
+    assert float(slider.input_value()) == pytest.approx(before + 0.05)
+    page.locator("#many_to_many-network input").first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(transport(page, "many_to_many")).to_have_text("5 / 14")
+    page.locator("#many_to_many-unrolled .speed").focus()
+    page.keyboard.press("PageDown")
+    expect(transport(page, "many_to_many")).to_have_text("6 / 14")
+    expect(page.locator("#many_to_many-unrolled .speed")).to_have_value("4")
+
+
+def test_the_text_that_is_judged_stays_in_view(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en&text=Not+bad+at+all.&present=1", "many_to_one")
+    given = page.locator("#many_to_one-drawing .given")
+    expect(given).to_be_in_viewport()
+    expect(given).to_have_text("Not bad at all.")
+    page.keyboard.press("PageUp")
+    expect(given.locator("mark")).to_have_text("all")
+    page.keyboard.press("f")
+    expect(given).to_be_hidden()
+
+
+def test_a_long_text_is_shown_around_the_selected_word(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en&text={quote(LONG[:900])}&tick=80&present=1", "many_to_one")
+    expect(page.locator("#many_to_one-drawing .given mark")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#many_to_one-drawing .given")).to_have_text(re.compile("^…"))
+
+
+def test_two_directions_and_the_controls_fit_the_screen(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en&network=two_way&present=1", "many_to_one")
+    page.keyboard.press("c")
+    expect(page.locator(".controls:visible")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#many_to_one-run")).to_be_visible()
+    expect(page.locator("#many_to_one-unrolled .transport")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#many_to_one-unrolled .frame")).to_be_in_viewport(ratio=0.99)
+
+
+@EVERY
+def test_the_last_row_can_read_the_drawing(demo: Demo, context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab={demo.name}&lang=en&present=1", demo.name)
+    labels = page.locator(f"#{demo.name}-unrolled").locator(
+        ".column text:not(.letters), .gutter .row > span:last-child"
+    )
+    expect(page.locator(f"#{demo.name}-unrolled[style*=--least]")).to_be_attached()
+    sizes = labels.evaluate_all(
+        "nodes => nodes.map((node) => parseFloat(getComputedStyle(node).fontSize) * node.currentCSSZoom)"
+    )
+    assert min(sizes) >= 14.5
+    cut = page.locator(f"#{demo.name}-unrolled .column .letters", has_text="…")
+    assert cut.all_text_contents() == []
 
 
 # ---- predict before reveal --------------------------------------------------------------
@@ -283,6 +452,16 @@ def test_the_next_output_waits_for_a_guess(context: BrowserContext, url: str) ->
     expect(quiz).to_be_hidden()
     ready(page, "many_to_many")
     assert tokens.all_text_contents() == written
+
+
+def test_a_prediction_opens_with_a_first_word(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en&text=Not+bad+at+all.&present=1", "many_to_one")
+    page.keyboard.press("p")
+    expect(page.locator("#many_to_one-drawing .quiz .ask")).to_contain_text(
+        say("en", "lecture.ask_verdict", token="bad")
+    )
+    expect(transport(page, "many_to_one")).to_have_text("1 / 1")
+    expect(page.locator("#many_to_one-drawing .headline")).not_to_have_text(say("en", "verdict.reading"))
 
 
 @pytest.mark.parametrize("name", ["one_to_many", "many_to_one", "aligned"])
@@ -314,6 +493,70 @@ def test_another_language_keeps_what_was_typed_and_the_choice(context: BrowserCo
     expect(again.get_by_role("button", name=say("zh-CN", "lecture.share")).first).to_be_visible()
 
 
+def test_what_was_said_follows_the_language(context: BrowserContext, url: str) -> None:
+    """A remark, an error, and the line of a guess."""
+    page = opened(context, f"{url}/?tab=many_to_many&lang=en&text=%E4%B8%8D%3A&length=5", "many_to_many")
+    notice = page.locator("#many_to_many-drawing .notice")
+    expect(notice).to_have_text(say("en", "drawing.unknown", characters="“不”"))
+    page.locator("#language").get_by_label("中文").check()
+    expect(notice).to_have_text(say("zh-CN", "drawing.unknown", characters="“不”"))
+    page.locator("#many_to_many-text textarea").fill("")
+    page.locator("#many_to_many-run").click()
+    expect(notice).to_have_text(say("zh-CN", "error.empty"))
+    page.keyboard.press("p")
+    page.locator("#many_to_many-drawing .quiz").get_by_role("button", name=say("zh-CN", "lecture.reveal")).click()
+    told = page.locator("#many_to_many-drawing .quiz .told")
+    expect(told).to_have_text(re.compile("^答案是"))
+    page.locator("#language").get_by_label("English").check()
+    expect(notice).to_have_text(say("en", "error.empty"))
+    expect(told).to_have_text(re.compile("^It was"))
+
+
+def test_a_list_follows_the_language(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en", "many_to_one")
+    page.get_by_role("button", name=say("en", "label.many")).click()
+    page.locator("#many_to_one-lines textarea").fill("Good.\nBad.\n?!")
+    page.get_by_role("button", name=say("en", "many.run"), exact=True).click()
+    told, table = page.locator("#many_to_one-many"), page.get_by_role("grid").or_(page.locator("table:visible")).first
+    expect(told).to_contain_text("1 positive, 1 negative, 1 without")
+    for lang, name in reversed(LANGUAGES.items()):
+        page.locator("#language").get_by_label(name).check()
+        counts = dict.fromkeys(("positive", "negative", "none"), 1)
+        expect(told).to_have_text(say(lang, "many.summary", count=3, **counts).replace("**", ""))
+        expect(table).to_contain_text(say(lang, "many.column.verdict"))
+        expect(page.locator(".vega-embed:visible, [data-testid=bokeh]:visible, .vega-visualization")).to_contain_text(
+            say(lang, "many.distribution")
+        )
+        expect(page.get_by_text(say(lang, "verdict.negative"), exact=True).last).to_be_visible()
+
+
+def test_the_language_of_a_link_reaches_the_other_page_and_the_window(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_one&lang=zh-CN", "many_to_one")
+    expect(page).to_have_title(say("zh-CN", "gallery.title"))
+    page.locator("a.other-page").click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    expect(page).to_have_title(say("zh-CN", "foundations.title"))
+    page.locator("#language").get_by_label("English").check()
+    expect(page).to_have_title(say("en", "foundations.title"))
+    page.goto(f"{url}/foundations")
+    expect(page).to_have_title(say("en", "foundations.title"))
+
+
+@pytest.mark.parametrize(("locale", "lang", "word"), [("en-GB", "zh-CN", "使用"), ("zh-CN", "en", "Use")])
+def test_gradio_s_own_words_follow_the_page_not_the_browser(
+    locale: str, lang: str, word: str, browser: Browser, url: str
+) -> None:
+    with browser.new_context(locale=locale) as context:
+        page = opened(context, f"{url}/?tab=one_to_many&lang={lang}", "one_to_many")
+        expect(page.locator("footer .show-api")).to_contain_text(word)
+
+
+def test_without_a_choice_the_next_page_has_the_language_of_the_one_before(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_one&lang=zh-CN", "many_to_one")
+    page.goto(f"{url}/foundations")
+    expect(page).to_have_title(say("zh-CN", "foundations.title"))
+
+
 @pytest.mark.parametrize(("locale", "lang"), [("zh-TW", "zh-CN"), ("zh-CN", "zh-CN"), ("de-DE", "en")])
 def test_the_browser_s_language_decides_at_first(locale: str, lang: str, browser: Browser, url: str) -> None:
     with browser.new_context(locale=locale) as context:
@@ -323,7 +566,56 @@ def test_the_browser_s_language_decides_at_first(locale: str, lang: str, browser
         expect(page.locator("html")).to_have_attribute("lang", lang)
 
 
+# ---- how it looks -----------------------------------------------------------------------
+
+
+def test_rows_and_tables_are_even(context: BrowserContext, url: str) -> None:
+    """No frame around a table, no button lower than its neighbours, one right edge in the head, no stray dot."""
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en&text=Not+bad+at+all.&change=reversed", "many_to_one")
+    rows = page.locator("#many_to_one-drawing .before tr")
+    frames = rows.evaluate_all("nodes => nodes.map((node) => getComputedStyle(node).borderLeftWidth)")
+    assert set(frames) == {"0px"}
+    assert len(tops(page.locator("#many_to_one-unrolled .export button"))) == 1
+    boxes = [page.locator(part).first.bounding_box() for part in ("#language .wrap label:last-child", "a.other-page")]
+    assert boxes[0]["x"] + boxes[0]["width"] == pytest.approx(boxes[1]["x"] + boxes[1]["width"], abs=1)
+    expect(page.locator("footer .divider").last).to_be_hidden()
+    page.locator("#many_to_one-tours").get_by_role("button", name=say("en", "label.tours")).click()
+    assert len(tops(page.locator("#many_to_one-tours .tour button"))) <= 2  # one a row
+
+
+def tops(nodes: Locator) -> set[int]:
+    """How high these stand."""
+    expect(nodes.first).to_be_visible()
+    return set(nodes.evaluate_all("nodes => nodes.map((node) => Math.round(node.getBoundingClientRect().top))"))
+
+
 # ---- for everybody ----------------------------------------------------------------------
+
+
+@EVERY
+def test_axe_finds_nothing_on_the_whole_page(demo: Demo, context: BrowserContext, url: str) -> None:
+    """In both languages, light and dark, as it opens and in the presenter's view: one page a demo."""
+    page = opened(context, f"{url}/?tab={demo.name}&lang=en", demo.name)
+    page.add_style_tag(content="* { transition: none !important; }")  # no colour is caught on its way
+    page.evaluate(AXE)
+    told = []
+    for lang, name in LANGUAGES.items():
+        page.locator("#language").get_by_label(name).check()
+        expect(page.get_by_role("button", name=say(lang, "lecture.share"), exact=True).first).to_be_visible()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            expect(page.locator("body.dark")).to_have_count(int(scheme == "dark"))
+            for view in ("page", "presenter"):
+                told += [(lang, scheme, view, *found) for found in violations(page, demo.name)]
+                page.keyboard.press("f")
+    assert told == [], "\n".join(map(str, told))
+
+
+def violations(page: Page, name: str) -> list[tuple[str, ...]]:
+    """What axe says of the whole document once the last tick's numbers no longer fade."""
+    expect(page.locator(f"#{name}-unrolled .stale")).to_have_count(0)
+    found = page.evaluate("axe.run(document)")["violations"]
+    return [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in found]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -95,7 +95,10 @@ def drawn(page: Page) -> Callable[[str], None]:
         "<!doctype html><title>drawing</title><div id=drawing><div class=drawing></div></div>"
         "<div id=x-unrolled><div class=slot></div></div>"
     )
-    given = {"WORDS": {"en": words("en")}, "SLOT": "x-unrolled", "LIVE": "", "LARGEST": 1, "EXAMPLES": []}
+    given = {"WORDS": {"en": words("en")}, "SLOT": "x-unrolled", "LIVE": "", "LARGEST": 1, "EXAMPLES": []} | {
+        "DEFAULTS": {},
+        "ONLY": {},
+    }
     page.evaluate(
         """(body) => {
           window.props = { value: "", lang: "en" };

@@ -4,7 +4,8 @@
 // across the whole page. Before it stand the constants WORDS (by language and key) and SLOT
 // (the id of that slot): Gradio loses a component's own properties while its tab is closed;
 // LIVE, the id of the text box that is read while one types, if there is one; LARGEST, the most bytes
-// of a file; EXAMPLES, the names of the photos on the shelf; and `makeView`, the drawing of the text that this demo has, with VIEW, its name.
+// of a file; EXAMPLES, the names of the photos on the shelf; DEFAULTS, the values that a link need not say; ONLY,
+// beside which others an input has an effect; and `makeView`, the drawing of the text that this demo has, with VIEW, its name.
 
 const words = (key, values = {}) => {
   const text = (WORDS[props.lang] ?? WORDS.en)[key] ?? WORDS.en[key] ?? key;
@@ -89,8 +90,11 @@ function inspect(t, layer = null, unit = null) {
   return answers.get(key);
 }
 
-function notice(message, kind) {
-  parts.notice.textContent = message;
+// `say` gives the message in the page's language, also when that changes.
+let remark = () => "";
+function notice(say, kind) {
+  remark = say;
+  parts.notice.textContent = say();
   parts.notice.dataset.kind = kind;
 }
 
@@ -109,7 +113,7 @@ function start(header) {
   answers.clear();
   records = [];
   ended = false;
-  notice(remarks(header).join(" "), "note");
+  notice(() => remarks(header).join(" "), "note");
   again();
 }
 
@@ -124,7 +128,7 @@ function again() {
 }
 
 function take(record) {
-  if ("error" in record) notice(record.error, "error");
+  if ("error" in record) notice(() => record.said?.[props.lang] ?? record.error, "error");
   else if ("run" in record) start(record);
   else if ("end" in record) ended = true;
   else records.push(record.r === "[photo]" ? { ...record, img: run.photo } : record);
@@ -198,7 +202,7 @@ function predict() {
 // Show what needs no guess, then ask for the next output.
 function ask() {
   while (shown < records.length) {
-    question = lectureQuestion(run, records[shown - 1], records[shown], words);
+    question = lectureQuestion(run, records[shown - 1], records[shown]);
     if (question) break;
     show(1);
   }
@@ -209,7 +213,7 @@ function ask() {
 
 // A guess, or none: the hall only wants to see it.
 function guess(value) {
-  quiz.tell(question, value);
+  quiz.answer(question, value);
   show(1);
   ask();
 }
@@ -258,16 +262,21 @@ function weigh(event) {
   event.preventDefault();
   event.stopImmediatePropagation();
   if (event.target.files) event.target.value = "";
-  notice(words("error.photo.file_too_large", { limit: LARGEST / 1e6 }), "error");
+  notice(() => words("error.photo.file_too_large", { limit: LARGEST / 1e6 }), "error");
 }
 document.addEventListener("change", weigh, true);
 document.addEventListener("drop", weigh, true);
+
+// A tab that was left keeps its drawing; when it is opened again, the address is its own.
+new ResizeObserver(() => stage.dataset.state === "done" && tools.remember()).observe(stage);
 
 watch("value", read);
 watch("lang", () => {
   text.relabel();
   network.relabel();
   tools.relabel();
+  quiz.relabel();
+  parts.notice.textContent = remark();
   if (predicting) requestShow();
   tools.remember();
 });

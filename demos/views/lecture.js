@@ -6,10 +6,12 @@
 //   lectureLink     the state of the page as an address         lectureSheet  a page of paper
 
 const LONGEST_LINK = 8000; // characters; what servers and browsers take without a doubt
+const LEAST_LETTERS = 15; // pixels on the screen: what the last row of a hall can read
 const SEPARATOR = "\u001f"; // between the tokens of a list in a link
 
 function lecture(root, page) {
   const { words, act } = page;
+  const title = unrolledNode("h1", { hidden: true }, root); // the page's own head is not shown in the hall
   const bar = unrolledNode("div", { class: "bar", role: "toolbar" }, root);
   const share = lectureShare(root, page);
   const buttons = {
@@ -57,18 +59,26 @@ function lecture(root, page) {
   addEventListener("resize", () => requestAnimationFrame(fit));
 
   function onKey(event) {
-    const field = event.target.closest?.("input:not([type=range], [type=radio], [type=checkbox]), textarea, select, dialog");
-    if (field || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !page.visible()) return;
-    const keys = { f: present };
+    const key = event.key.toLowerCase();
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !page.visible() || taken(key, event.target)) return;
+    const keys = { f: present, p: act.predict, l: () => share.open() };
     if (presenting()) {
       const [next, previous] = [act.next, act.previous];
-      Object.assign(keys, { c: () => more("with-controls"), d: () => more("with-details"), p: act.predict, l: () => share.open(), pagedown: next, pageup: previous, arrowright: next, arrowleft: previous });
-      if (event.key === "Escape" && !document.fullscreenElement) keys.escape = present;
+      Object.assign(keys, { c: () => more("with-controls"), d: () => more("with-details"), pagedown: next, pageup: previous, arrowright: next, arrowleft: previous });
+      if (!document.fullscreenElement) keys.escape = present;
     }
-    const run = keys[event.key.toLowerCase()];
-    if (!run) return;
+    if (!keys[key]) return;
     event.preventDefault();
-    run();
+    keys[key]();
+  }
+
+  // A control keeps the keys that it needs itself: a text all of them, any other its arrows, a list its letters,
+  // too. A clicker's two keys are nobody's.
+  function taken(key, target) {
+    const inside = (names) => target.closest?.(names);
+    if (inside("dialog, textarea, input:not([type=range], [type=radio], [type=checkbox])")) return true;
+    if (key.startsWith("arrow")) return inside("input, select, [role=slider], [role=listbox]");
+    return inside("select") && !key.startsWith("page");
   }
 
   // The address shows what is on the page, so that a reload or a bookmark finds it again.
@@ -86,15 +96,19 @@ function lecture(root, page) {
     const slot = document.getElementById(SLOT);
     if (!slot) return; // the page is still being built
     slot.style.zoom = 1;
+    slot.style.removeProperty("--least");
     if (!presenting() || !page.visible()) return;
     const { top } = slot.getBoundingClientRect();
     const end = slot.querySelector(".transport").getBoundingClientRect().bottom;
-    slot.style.zoom = Math.max(0.6, Math.min(1.6, (innerHeight - top - 12) / (end - top))).toFixed(3);
+    const zoom = Math.max(0.6, Math.min(1.6, (innerHeight - top - 12) / (end - top)));
+    slot.style.zoom = zoom.toFixed(3);
+    slot.style.setProperty("--least", `${(LEAST_LETTERS / zoom).toFixed(1)}px`);
   }
 
   function draw() {
     requestAnimationFrame(fit);
     bar.hidden = !page.run();
+    title.hidden = !presenting();
     buttons.present.setAttribute("aria-pressed", presenting());
     buttons.predict.setAttribute("aria-pressed", page.predicting());
     for (const name of ["controls", "details"]) {
@@ -104,6 +118,7 @@ function lecture(root, page) {
   }
 
   function relabel() {
+    title.textContent = words(`demo.${SLOT.replace("-unrolled", "")}`);
     bar.setAttribute("aria-label", words("lecture.tools"));
     for (const [name, node] of Object.entries(buttons)) {
       node.textContent = words(`lecture.${name}`);
@@ -119,21 +134,21 @@ function lecture(root, page) {
 
 // ---- predict before reveal ------------------------------------------------------------------
 
-// What may be asked before a record is shown: {given, choices: [[name, value], …], right}, or null where
-// nothing comes out. `last` is the record before it.
-function lectureQuestion({ pattern, reader }, last, next, words) {
+// What may be asked before a record is shown: {key, token, choices, right, named}, or null where nothing comes
+// out or nothing stands to compare it with. `last` is the record before it; `named` are words of ours by choice.
+function lectureQuestion({ pattern, reader }, last, next) {
   if (next.v && reader in next.v) {
-    const before = last?.v?.[reader] ?? 0.5;
-    const choices = ["up", "down"].map((name) => [words(`lecture.verdict.${name}`), name]);
-    return { ask: words("lecture.ask_verdict", { token: next.r ?? "" }), choices, right: next.v[reader] >= before ? "up" : "down" };
+    if (!last && next.w === undefined) return null;
+    const right = next.v[reader] >= (last?.v?.[reader] ?? 0.5) ? "up" : "down";
+    const named = { up: "lecture.verdict.up", down: "lecture.verdict.down" };
+    return { key: "lecture.ask_verdict", token: next.r ?? "", choices: Object.keys(named), right, named };
   }
   const [source, right] = pattern === "B+" ? [last, next.r] : [next, next.w];
   if (!source?.c || right === undefined) return null;
   const tokens = source.c.slice(0, 5).map(([token]) => token);
   if (!tokens.includes(right)) tokens[4] = right;
-  const choices = tokens.sort().map((token) => [token, token]);
   const key = pattern === "B+" ? "lecture.ask_next" : next.r === undefined ? "lecture.ask" : "lecture.ask_read";
-  return { ask: words(key, { token: unrolledToken(next.r ?? "") }), choices, right };
+  return { key, token: unrolledToken(next.r ?? ""), choices: tokens.sort(), right, named: {} };
 }
 
 function lectureQuiz(root, { words, onGuess, named }) {
@@ -142,39 +157,48 @@ function lectureQuiz(root, { words, onGuess, named }) {
   const list = unrolledNode("div", { class: "guesses" }, root);
   root.hidden = true;
   let score = { right: 0, of: 0 };
+  let last = null; // the question that was answered, and the guess
+
+  const nameOf = (question, choice) => (question.named[choice] ? words(question.named[choice]) : named(choice));
 
   function show(question) {
     root.hidden = false;
-    lectureFill(ask, [unrolledNode("b", {}, null, "?"), ` ${question ? question.ask : words("lecture.asked_all")}`]);
-    lectureFill(list, (question?.choices ?? []).map(([name, value]) => {
-      const node = unrolledNode("button", { type: "button", class: "plain" }, null, value === name ? named(name) : name);
-      node.addEventListener("click", () => onGuess(value));
-      return node;
-    }));
-    if (question) unrolledNode("button", { type: "button", class: "plain reveal" }, list, words("lecture.reveal")).addEventListener("click", () => onGuess(null));
+    ask.replaceChildren(unrolledNode("b", {}, null, "?"), ` ${words(question?.key ?? "lecture.asked_all", { token: question?.token })}`);
+    list.replaceChildren();
+    if (!question) return;
+    question.choices.forEach((choice) => button("", nameOf(question, choice), choice));
+    button("reveal", words("lecture.reveal"), null);
+  }
+
+  function button(name, text, choice) {
+    const node = unrolledNode("button", { type: "button", class: `plain ${name}` }, list, text);
+    node.addEventListener("click", () => onGuess(choice));
+  }
+
+  // A guess, or none.
+  function answer(question, guess) {
+    last = { question, guess };
+    if (guess !== null) score = { right: score.right + (guess === question.right), of: score.of + 1 };
+    tell();
   }
 
   // What it was, and how the hall does.
-  function tell(question, guess) {
-    const name = question.choices.find(([, value]) => value === question.right)?.[0] ?? question.right;
-    const values = { token: name === question.right ? named(name) : name };
-    if (guess === null) return void (told.textContent = words("lecture.was", values));
-    score = { right: score.right + (guess === question.right), of: score.of + 1 };
-    const key = guess === question.right ? "lecture.right" : "lecture.wrong";
-    told.textContent = `${words(key, values)} ${words("lecture.score", score)}`;
+  function tell() {
+    if (!last) return void (told.textContent = "");
+    const { question, guess } = last;
+    const key = guess === null ? "was" : guess === question.right ? "right" : "wrong";
+    const said = words(`lecture.${key}`, { token: nameOf(question, question.right) });
+    told.textContent = guess === null ? said : `${said} ${words("lecture.score", score)}`;
   }
 
   function hide() {
     root.hidden = true;
-    told.textContent = "";
+    last = null;
     score = { right: 0, of: 0 };
+    tell();
   }
 
-  return { show, tell, hide };
-}
-
-function lectureFill(node, children) {
-  node.replaceChildren(...children);
+  return { show, answer, relabel: tell, hide };
 }
 
 // ---- the link -------------------------------------------------------------------------------
@@ -188,6 +212,8 @@ function lectureLink({ run, where, words }) {
   at.searchParams.set("tab", demo);
   at.searchParams.set("lang", document.documentElement.lang);
   for (const [name, value] of Object.entries(inputs)) {
+    // What a page opens with in any case, and what has no effect, need not be said: the code stays coarse.
+    if (value === DEFAULTS[name] || !lectureMatters(name, inputs)) continue;
     const kept = !String(value).startsWith("data:");
     own ||= !kept;
     const text = Array.isArray(value) ? value.join(SEPARATOR) : String(value);
@@ -197,6 +223,11 @@ function lectureLink({ run, where, words }) {
   if (followed) at.searchParams.set("unit", `${followed.layer}.${followed.unit}`);
   if (document.body.classList.contains("presenting")) at.searchParams.set("present", 1);
   return { href: at.href, own };
+}
+
+// Whether an input has an effect beside the others.
+function lectureMatters(name, inputs) {
+  return Object.entries(ONLY[name] ?? {}).every(([other, allowed]) => allowed.includes(inputs[other]));
 }
 
 function lectureShare(root, page) {
@@ -277,8 +308,8 @@ function lectureCode(rows) {
 
 // ---- the handout ----------------------------------------------------------------------------
 
-// One page of paper: inputs, result, the drawing, the link. A document of its own, without scripts;
-// every text comes in as text.
+// One page of paper: result, inputs, the drawing, the link. A document of its own, without scripts;
+// every text comes in as text, a long one as far as there is room.
 function lectureSheet({ words, run, records, picture }, href, rows) {
   const { demo, inputs } = run();
   const paper = document.implementation.createHTMLDocument(words("lecture.sheet", { demo: words(`demo.${demo}`) }));
@@ -292,20 +323,22 @@ function lectureSheet({ words, run, records, picture }, href, rows) {
   put("p", "hₜ = f(U·xₜ + W·hₜ₋₁)").className = "formula";
   const { photo, ...others } = inputs;
   if (photo !== undefined && run().photo) put("img").src = run().photo;
+  put("h2", words("lecture.result"));
+  const [verdict, told] = lectureResult(run(), records(), words);
+  if (verdict) put("p", verdict).className = "verdict";
+  put("p", lectureShort(told, 700, 12)).className = "result";
   const table = put("table");
   for (const [name, value] of Object.entries(others)) {
-    if (Array.isArray(value) || value === "" || String(value).startsWith("data:")) continue;
+    if (Array.isArray(value) || value === "" || String(value).startsWith("data:") || !lectureMatters(name, inputs)) continue;
     const row = put("tr", null, table);
     put("th", words(WORD_OF[name] ?? `input.${name}`), row);
-    put("td", words(`choice.${value}`) === `choice.${value}` ? String(value) : words(`choice.${value}`), row);
+    put("td", words(`choice.${value}`) === `choice.${value}` ? lectureShort(String(value), 160, 3) : words(`choice.${value}`), row);
   }
-  put("h2", words("lecture.result"));
-  put("p", lectureResult(run(), records())).className = "result";
   put("h2", words("lecture.drawing"));
   put("figure").append(new DOMParser().parseFromString(picture().text, "image/svg+xml").documentElement);
   const foot = put("footer");
   if (rows.length) foot.append(lectureCode(rows));
-  put("p", href, foot);
+  put("a", lectureShort(href, 300, 1), foot).href = href;
   return `<!doctype html>\n${paper.documentElement.outerHTML}`;
 }
 
@@ -313,17 +346,27 @@ const LECTURE_PAPER = `
 @page { margin: 14mm } body { font: 11pt/1.45 system-ui, sans-serif; max-width: 180mm; margin: 0 auto; color: #111 }
 h1 { font-size: 18pt; margin: 0 } h2 { font-size: 12pt; margin: 5mm 0 1mm } .formula { font-style: italic; margin: 1mm 0 4mm }
 th { text-align: left; font-weight: 600; padding-right: 6mm; vertical-align: top } td { white-space: pre-wrap; overflow-wrap: anywhere }
-.result { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12pt; max-height: 70mm; overflow: hidden }
-img { float: right; width: 45mm } figure { margin: 0 } figure svg { width: 100%; height: auto; max-height: 90mm }
-footer { display: flex; gap: 5mm; align-items: center; margin-top: 5mm; font-size: 8pt; overflow-wrap: anywhere } footer svg { width: 32mm; flex: none }
+.verdict { font-size: 15pt; font-weight: 600; margin: 0 0 1mm }
+.result { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12pt; margin: 0 0 3mm }
+img { float: right; width: 40mm; margin-left: 5mm } figure { margin: 0 } figure svg { width: 100%; height: auto; max-height: 75mm }
+footer { display: flex; gap: 5mm; align-items: center; margin-top: 4mm; font-size: 8pt; overflow-wrap: anywhere } footer svg { width: 30mm; flex: none }
+footer a { color: inherit; min-width: 0 }
 `;
 
-// What came out, after what went in: a text, a caption or a verdict.
-function lectureResult({ pattern, language, reader }, records) {
+// What came out: the verdict, if there is one, and a text or a caption after what went in.
+function lectureResult({ pattern, language, names }, records, words) {
   const read = records.map(({ b = "", r = "" }) => (unrolledSpecial(r) ? "" : b + r)).join("");
   const out = records.filter(({ w }) => w !== undefined && !unrolledSpecial(w));
-  if (records.at(-1)?.v) return `${read}\n→ ${out.at(-1)?.w ?? ""} ${unrolledPercent(records.at(-1).v[reader] ?? 0)}`;
-  if (pattern === "B+") return read;
+  const { v, w, p } = records.at(-1) ?? {};
+  if (v) return [w === undefined ? "" : `${names?.[w] ? words(names[w]) : w}, ${unrolledPercent(p)}`, read];
+  if (pattern === "B+") return ["", read];
   const gap = language === "en" ? " " : "";
-  return read + out.map(({ w }) => w).join(gap);
+  return ["", read + out.map((record) => record.w).join(gap)];
+}
+
+// The beginning of a text: so many characters and lines of it.
+function lectureShort(text, most, lines) {
+  const begun = text.slice(0, 8 * most).split("\n").slice(0, lines).join("\n");
+  const short = unrolledCharacters(begun).slice(0, most).join("");
+  return short === text ? text : `${short} …`;
 }

@@ -46,6 +46,12 @@ function textView(root, { words, onSelect, onBranch }) {
     if (bits !== null) node.style.setProperty("--surprise", Math.min(bits / FULL, 1).toFixed(3));
     node.textContent = special(token) ? token.slice(1, -1) : (MARKS[token] ?? token);
     items.push({ t, role, token, bits, node });
+    name(node);
+  }
+
+  // What has no ink of its own has a name for those who cannot see the gap.
+  function name(node) {
+    if (/^[\s\p{C}]*$/u.test(node.textContent)) node.setAttribute("aria-label", words("text.blank"));
   }
 
   function add(step) {
@@ -183,6 +189,7 @@ function textView(root, { words, onSelect, onBranch }) {
 
   function relabel() {
     page.setAttribute("aria-label", words("text.page"));
+    items.forEach(({ node }) => name(node));
     legend.textContent = words(aligned() ? "text.legend_read" : "text.legend_written");
     goOn.textContent = words("text.go_on");
     goOn.hidden = !finished || aligned() || !steps.length || steps.at(-1).w === "[完]";

@@ -719,7 +719,7 @@ function unrolledCharacters(text) {
 
 // One tick, from its own middle: x runs from 0 to the column's width.
 function unrolledColumn(svg, model, geometry, t) {
-  const { state, scale } = model;
+  const { state, scale, words } = model;
   const step = state.steps[t];
   const { width, units, pitch, strip, chip, output, join, lanes, layerTop, input, inputHeight } = geometry;
   const middle = width / 2;
@@ -735,7 +735,7 @@ function unrolledColumn(svg, model, geometry, t) {
   if (step.r !== undefined) chipOf("read", step.r, input, inputHeight, step.img);
   else if (step.f !== undefined) chipOf("fed", step.f, input, inputHeight);
   if (step.w !== undefined) written();
-  if (step.s !== undefined) unrolledNode("text", { class: "surprise", x: middle, y: geometry.surprise }, svg, `${step.s.toFixed(1)} bit`);
+  if (step.s !== undefined) unrolledNode("text", { class: "surprise", x: middle, y: geometry.surprise }, svg, words("unrolled.bits", { bits: step.s.toFixed(1) }));
   if (state.followed) unrolledLane(svg, state.followed.values, { scale, geometry, t });
   time();
 
@@ -846,7 +846,7 @@ function unrolledColumn(svg, model, geometry, t) {
 function unrolledLetters(svg, name, text, { x, y, width, height }) {
   const room = width - 8;
   const size = Math.max(12, Math.min(23, room / (unrolledExtent(text) * 0.56)));
-  const fits = Math.max(1, Math.floor(room / (size * 0.56)));
+  const fits = Math.max(1, Math.floor(room / (size * 0.56) + 0.01)); // a quotient of a quotient is a hair short
   let [shown, used] = ["", 0];
   for (const character of unrolledCharacters(text)) {
     used += unrolledExtent(character);

@@ -221,6 +221,7 @@ function verdictTurnTold({ state, words }, turn) {
 
 function verdictSummary(parent, { state, words }) {
   const section = unrolledNode("section", { class: "summary" }, parent);
+  const given = unrolledNode("p", { class: "given" }, section);
   const headline = unrolledNode("h2", { class: "headline" }, section);
   const scale = unrolledNode("div", { class: "scale", role: "img" }, section);
   const bar = verdictBar(scale);
@@ -239,7 +240,24 @@ function verdictSummary(parent, { state, words }) {
     ends.forEach(([name, node]) => (node.textContent = words(`verdict.${name}`)));
   }
 
-  return { draw };
+  // The text in one line, the selected word marked; of a long text what stands before it last.
+  function mark() {
+    const text = (from, to) => state.steps.slice(from, to).map(({ b = "", r = "" }) => b + r).join("");
+    const t = Math.max(0, state.selected);
+    const { b = "", r = "" } = state.steps[t] ?? {};
+    const word = unrolledNode("mark", {}, null, r);
+    given.replaceChildren(verdictEnd(text(Math.max(0, t - 40), t), t > 40), b, state.selected < 0 ? r : word, text(t + 1, t + 60));
+  }
+
+  return { draw, mark };
+}
+
+// The end of a text, as much as a line may hold before something else.
+function verdictEnd(text, cut) {
+  const characters = unrolledCharacters(text);
+  const kept = [];
+  for (let room = 44; characters.length && room > 0; room -= unrolledExtent(kept[0])) kept.unshift(characters.pop());
+  return (cut || characters.length ? "…" : "") + kept.join("");
 }
 
 // A bar from the middle, where nothing is decided, to P(positive).
