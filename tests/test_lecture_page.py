@@ -419,7 +419,9 @@ def test_the_last_row_can_read_the_drawing(demo: Demo, context: BrowserContext, 
     labels = page.locator(f"#{demo.name}-unrolled").locator(
         ".column text:not(.letters), .gutter .row > span:last-child"
     )
-    expect(page.locator(f"#{demo.name}-unrolled[style*=--least]")).to_be_attached()
+    page.wait_for_function(
+        "(id) => document.getElementById(id).style.getPropertyValue('--least')", arg=f"{demo.name}-unrolled"
+    )
     sizes = labels.evaluate_all(
         "nodes => nodes.map((node) => parseFloat(getComputedStyle(node).fontSize) * node.currentCSSZoom)"
     )
