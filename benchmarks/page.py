@@ -56,7 +56,12 @@ TABS = {  # what is waited for -> the demo, and a link to a state of it
     "first_character": ("many_to_many", "?tab=many_to_many&lang=en&text=ROMEO%3A&length=300"),
     "first_word": ("one_to_many", "?tab=one_to_many&lang=en&photo=football"),
 }
-BOUNDS = {"first_visit_foreign_hosts": Bound(most=0)} | {f"{what}_p95_ms": Bound(most=500) for what in TABS}
+BOUNDS = {
+    "first_visit_foreign_hosts": Bound(most=0),
+    "verdict_median_ms": Bound(most=150),
+    "first_character_median_ms": Bound(most=150),
+    "first_word_median_ms": Bound(most=400),
+}
 
 
 @contextmanager

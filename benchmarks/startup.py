@@ -17,7 +17,7 @@ from benchmarks.results import Bound, save
 from tests.serving import ROOT, free_port
 
 ROUNDS = 5
-BOUNDS = {"times_bare_blocks": Bound(most=1.5)}
+BOUNDS = {"times_bare_blocks": Bound(most=1.3)}
 HELLO = 'import gradio as gr\nwith gr.Blocks() as page:\n    gr.Markdown("hello")\npage.launch()\n'
 
 

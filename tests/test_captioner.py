@@ -27,6 +27,7 @@ from models.captioner.train import (
     Words,
     augmented,
     begin,
+    between,
     check,
     encodings_of,
     load_photos,
@@ -83,6 +84,27 @@ def test_a_batch_of_photos_is_encoded_like_each_alone(net: Network) -> None:
     for photo, encoding in zip(pixels, together, strict=True):
         np.testing.assert_allclose(net.encode(photo[None])[0], encoding, atol=1e-5)
     assert np.ptp(together, axis=0).max() > 1e-6
+
+
+def test_a_photo_is_seen_together_with_its_mirror_image(net: Network) -> None:
+    photo = np.random.default_rng(5).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    maps, mirrored = net.maps(photo), net.maps(photo[:, :, ::-1].copy())
+    np.testing.assert_allclose(maps, mirrored[..., ::-1], atol=1e-5)
+    assert np.ptp(maps - mirrored) > 1e-6
+    with torch.inference_mode():
+        x = torch.tensor(photo).permute(0, 3, 1, 2).float()
+        plain, flipped = net.module.encoder(x), net.module.encoder(x.flip(3))
+    np.testing.assert_allclose(maps, (plain + flipped.flip(3)) / 2, atol=1e-5)
+
+
+def test_a_folded_encoder_sees_the_same(net: Network) -> None:
+    photo = torch.rand(2, 3, 224, 224) * 255
+    learning = Captioner.from_pretrained(net.folder, dtype=torch.float32).eval().encoder
+    reading = Captioner.from_pretrained(net.folder, dtype=torch.float32).eval().encoder
+    reading.fold()
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in reading.modules())
+    with torch.inference_mode():
+        torch.testing.assert_close(reading(photo), learning(photo), rtol=1e-4, atol=1e-5)
 
 
 def test_the_map_has_nine_places_a_side() -> None:
@@ -336,7 +358,7 @@ def test_a_reward_moves_the_odds_towards_the_better_caption(photos: Path, tmp_pa
     net.config.encoding_dropout = net.input_dropout.rate = 0.0
     begin(net, settings(start=str(tmp_path / "start")))
     run = Run(net, settings(stage="reward", samples=8), "cpu")
-    reward = Reward(run, rows, network.tokenizer)
+    reward = Reward(run, rows, network.tokenizer, torch.empty(0))
     encodings = encodings_of(net, load_photos(rows), 1, "cpu")[0]
     torch.manual_seed(0)
     means = []
@@ -351,6 +373,30 @@ def test_a_reward_moves_the_odds_towards_the_better_caption(photos: Path, tmp_pa
     assert np.mean(means[-10:]) > 2 * np.mean(means[:10]) > 0
 
 
+def test_what_fits_photos_described_alike_is_worth_less(photos: Path, net: Network) -> None:
+    rows = read_rows(photos)
+    run = Run(Captioner(CaptionerConfig.from_pretrained(net.folder)), settings(stage="reward", contrast=0.5), "cpu")
+    one, same = words_of(rows[0].captions["en"][0]), torch.zeros(len(rows), 3, dtype=torch.long)
+    plain = Reward(run, rows, net.tokenizer, same).ciders["en"].score(0, one)
+    assert plain > 0
+    assert Reward(run, rows, net.tokenizer, same).worth(0, one, "en") == pytest.approx(plain / 2)
+    others = torch.ones_like(same)
+    apart = plain - 0.5 * Reward(run, rows, net.tokenizer, others).ciders["en"].score(1, one)
+    assert Reward(run, rows, net.tokenizer, others).worth(0, one, "en") == pytest.approx(apart)
+    run.settings.contrast = 0.0
+    assert Reward(run, rows, net.tokenizer, same).worth(0, one, "en") == plain
+
+
+def test_a_point_between_the_views_of_a_photo() -> None:
+    views = torch.stack([torch.zeros(5, 3), torch.ones(5, 3)])
+    seen = between(views)
+    assert seen.shape == (5, 3)
+    assert (seen > 0).all()
+    assert (seen < 1).all()
+    assert torch.equal(seen, seen[:, :1].expand(5, 3))
+    assert torch.equal(between(views[:1]), views[0])
+
+
 def test_captions_are_cut_and_padded(photos: Path, net: Network) -> None:
     rows = read_rows(photos)
     batches = list(Captions(rows, net.tokenizer).batches([2, 0]))
@@ -362,6 +408,8 @@ def test_captions_are_cut_and_padded(photos: Path, net: Network) -> None:
         for row, target in zip(inputs, targets, strict=True):
             length = int((target >= 0).sum())
             assert torch.equal(row[1:length], target[: length - 1])
+    few = next(Captions(rows, net.tokenizer).batches([2, 0], told=2))
+    assert few[0].tolist() == [0, 0, 1, 1]
     assert spoken(torch.tensor([[6, 7, 0, 5], [4, 4, 4, 4]]), net.tokenizer)[0] == [net.tokens[6], net.tokens[7]]
 
 

@@ -35,11 +35,12 @@ def said(photo: str, language: str = "en", **values: object) -> list[str]:
     ("language", "figure", "least"),
     [
         ("en", "bleu4", 22),
-        ("en", "cider", 55),
+        ("en", "cider", 56.5),
         ("zh", "bleu4", 42),
         ("zh", "cider", 148),
-        ("en", "distinct_captions", 0.5),
-        ("en", "words", 300),
+        ("en", "distinct_captions", 0.7),
+        ("zh", "distinct_captions", 0.5),
+        ("en", "words", 350),
     ],
 )
 def test_the_targets_are_met(language: str, figure: str, least: float) -> None:
@@ -100,11 +101,11 @@ def test_the_photo_raises_its_telling_words() -> None:
     assert all(abs(raised[w]) < 1.5 for w in raised if w in ("is", "the", "of"))
 
 
-def test_a_mirrored_photo_lies_close_and_another_far() -> None:
+def test_a_darker_photo_lies_close_and_another_far() -> None:
     encode = lambda pixels: net().encode(pixels[None])[0]  # noqa: E731
     pixels = photos.pixels_of("shepherd")
-    own, mirrored, other = encode(pixels), encode(pixels[:, ::-1].copy()), encode(photos.pixels_of("coffee"))
-    assert np.linalg.norm(own - mirrored) < 0.5 * np.linalg.norm(own - other)
+    own, darker, other = encode(pixels), encode((pixels * 0.85).astype(np.uint8)), encode(photos.pixels_of("coffee"))
+    assert np.linalg.norm(own - darker) < 0.5 * np.linalg.norm(own - other)
 
 
 # ---- what it does not know ------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A caption for a photo: one picture in, many words out.
 
-    x_0 = S · norm(mean(CNN(photo)))     the first tick reads the photo, and no tick after it
+    x_0 = S · norm(mean(maps(photo)))    the first tick reads the photo, and no tick after it
     h_t = LSTM(x_t, h_{t-1})             then x_1 is the language, x_2, x_3, … the words so far
     p(word) = softmax(E · (V · h_t) + b)
 
@@ -16,6 +16,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import PreTrainedConfig, PreTrainedModel
 
 SIZE = 224  # pixels a side; the whole photo is squashed into the square
@@ -71,6 +72,10 @@ class Convolution(nn.Module):
         x = self.norm(self.conv(x))
         return F.relu6(x) if self.squash else x
 
+    def fold(self) -> None:
+        """Take the normalisation, which no longer learns, into the convolution: one way less over every map."""
+        self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()
+
 
 class Block(nn.Module):
     """Inverted bottleneck (Sandler et al. 2018): widen, filter each channel by itself, narrow."""
@@ -102,6 +107,11 @@ class Encoder(nn.Module):
                 below = above
         self.blocks = nn.Sequential(*blocks)
         self.head = Convolution(below, config.encoding_size, 1)
+
+    def fold(self) -> None:
+        """Make ready for reading only."""
+        for part in [part for part in self.modules() if isinstance(part, Convolution)]:
+            part.fold()
 
     def forward(self, photos: Tensor) -> Tensor:
         """Photos (B, 3, 224, 224) from 0 to 255 -> maps (B, D, 9, 9)."""
@@ -162,9 +172,16 @@ class Captioner(PreTrainedModel):
         self.norm.eval()
         return self
 
+    def maps(self, photos: Tensor) -> Tensor:
+        """Photos (B, 3, 224, 224) from 0 to 255 -> maps of features (B, D, 9, 9): the mean of what the CNN
+        makes of a photo and of its mirror image, mirrored back."""
+        photos = torch.cat([photos, photos.flip(3)]).contiguous(memory_format=torch.channels_last)
+        plain, mirrored = self.encoder(photos).chunk(2)
+        return (plain + mirrored.flip(3)) / 2
+
     def encode(self, photos: Tensor) -> Tensor:
         """Photos (B, 3, 224, 224) from 0 to 255 -> encodings (B, D), the mean over the map."""
-        return self.encoder(photos).mean((2, 3))
+        return self.maps(photos).mean((2, 3))
 
     def first(self, encodings: Tensor) -> Tensor:
         """What the first tick reads: encodings (B, D) -> (B, E)."""

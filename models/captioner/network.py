@@ -16,18 +16,18 @@ from models.captioner.data import END, SPECIAL, STARTS
 from models.tick import Array, LSTMTick, State, product
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-BATCH = 32  # photos encoded at once
+BATCH = 4  # photos encoded at once: of more, the maps leave the cache
 LEAST = 0.01
 
 
 def read(module: Any, photos: NDArray[np.uint8]) -> Array:
-    """What the CNN makes of photos (B, 224, 224, 3): maps of features (B, D, 9, 9)."""
+    """What the CNN makes of photos (B, 224, 224, 3) and of their mirror images: maps of features (B, D, 9, 9)."""
     import torch
 
     device.use_cores(device.cores())
     x = torch.tensor(photos).to(module.device).permute(0, 3, 1, 2).float()
     with torch.inference_mode():
-        return module.encoder(x.contiguous(memory_format=torch.channels_last)).cpu().numpy()
+        return module.maps(x).cpu().numpy()
 
 
 class Tick(NamedTuple):
@@ -93,6 +93,7 @@ class Network:
         from models.captioner.modeling import Captioner
 
         net = Captioner.from_pretrained(self.folder, dtype=torch.float32).eval()
+        net.encoder.fold()
         net = net.to(memory_format=torch.channels_last)
         return device.placed(net, lambda module: read(module, np.zeros((1, 224, 224, 3), np.uint8)))
 

@@ -54,7 +54,9 @@ class Settings(training.Settings):
     bag: float = 0.0  # of the loss over words in any order, beside teacher forcing
     rewarded: str = "en,zh"  # the languages whose captions are rewarded
     samples: int = 5  # captions a photo and language that are rewarded
+    contrast: float = 0.0  # of the reward lost for what is as true of photos described alike
     forcing: float = 0.2  # of teacher forcing beside the reward
+    told: int = 5  # captions a photo and language that are forced, drawn anew each time
     imagenet: str = ""  # weights of the CNN to begin with
 
 
@@ -111,8 +113,14 @@ def encodings_of(net: Captioner, photos: Tensor, views: int, device: str) -> Ten
         x = on(photos[i : i + 64], device)
         x = x if view == 0 else x.flip(3) if view == 1 else augmented(x)
         with training.autocast(device):
-            out[view, i : i + 64] = net.encode(x).float().cpu()
+            out[view, i : i + 64] = net.encoder(x).mean((2, 3)).float().cpu()
     return out
+
+
+def between(views: Tensor) -> Tensor:
+    """A point somewhere between the views of each photo: (views, B, D) -> (B, D)."""
+    weights = torch.rand(len(views), views.shape[1], 1)
+    return (weights / weights.sum(0) * views).sum(0)
 
 
 # ---- captions -------------------------------------------------------------------------------
@@ -129,13 +137,20 @@ class Captions:
             encoded = [tokenizer.encode_batch(row.captions[language]) for row in rows]
             self.rows[language] = [[torch.tensor([start, *e.ids[:LONGEST], end]) for e in some] for some in encoded]
 
-    def batches(self, photos: list[int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def batches(self, photos: list[int], told: int = 5) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """For each language: which of these photos a caption belongs to (C,), inputs (C, T), targets (C, T)."""
         for language in LANGUAGES:
-            found = [(i, caption) for i, photo in enumerate(photos) for caption in self.rows[language][photo]]
+            found = [(i, c) for i, photo in enumerate(photos) for c in drawn(self.rows[language][photo], told)]
             ids = [caption for _, caption in found]
             both = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=IGNORE)
             yield torch.tensor([i for i, _ in found]), both[:, :-1].clamp(min=0), both[:, 1:]
+
+
+def drawn(captions: list[Tensor], count: int) -> list[Tensor]:
+    """At most `count` of the captions, in their order."""
+    if count >= len(captions):
+        return captions
+    return [captions[i] for i in sorted(torch.randperm(len(captions))[:count].tolist())]
 
 
 @torch.no_grad()
@@ -214,9 +229,9 @@ class Words:
         left, sizes, _ = torch.svd_lowrank(F.normalize(shares * rarity, dim=1), q=min(200, *shares.shape), niter=4)
         topics = F.normalize(left * sizes, dim=1)
         close = (topics @ topics.T).fill_diagonal_(-1)  # (N, N)
-        values, others = close.topk(min(count, len(shares) - 1), dim=1)
+        values, self.others = close.topk(min(count, len(shares) - 1), dim=1)
         weights = (values / 0.05).softmax(1)
-        said = torch.stack([w @ shares[i] for w, i in zip(weights, others, strict=True)])
+        said = torch.stack([w @ shares[i] for w, i in zip(weights, self.others, strict=True)])
         self.shares = (1 - part) * shares + part * said
 
     def loss(self, net: Captioner, encodings: Tensor, shares: Tensor) -> Tensor:
@@ -227,16 +242,25 @@ class Words:
 
 
 class Reward:
-    """Self-critical training: a sampled caption's CIDEr against the mean of its siblings'."""
+    """Self-critical training: a sampled caption's worth against the mean of its siblings'."""
 
-    def __init__(self, run: Run, rows: list[Row], tokenizer: Tokenizer) -> None:
-        self.run, self.tokenizer = run, tokenizer
+    def __init__(self, run: Run, rows: list[Row], tokenizer: Tokenizer, alike: Tensor) -> None:
+        self.run, self.tokenizer, self.alike = run, tokenizer, alike
         self.end = tokenizer.token_to_id(END)
         self.starts = {language: tokenizer.token_to_id(STARTS[language]) for language in LANGUAGES}
         self.ciders = {
             language: Cider([[[*words_of(c), END] for c in row.captions[language]] for row in rows])
             for language in LANGUAGES
         }
+
+    def worth(self, photo: int, words: list[str], language: str) -> float:
+        """A caption's CIDEr, less a part of what it is worth for three photos described alike: what
+        fits them all says little of this one (between-set CIDEr, Wang et al. 2020)."""
+        cider, part = self.ciders[language], self.run.settings.contrast
+        if part == 0:
+            return cider.score(photo, words)
+        others = self.alike[photo, torch.randint(self.alike.shape[1], (3,))].tolist()
+        return cider.score(photo, words) - part * sum(cider.score(other, words) for other in others) / 3
 
     def loss(self, encodings: Tensor, photos: list[int], language: str) -> tuple[Tensor, float]:
         """The policy gradient's loss for these photos, and the mean reward."""
@@ -249,7 +273,7 @@ class Reward:
         said = spoken(ids, self.tokenizer)
         ends = (ids == self.end).any(1).tolist()
         said = [[*words, END] if ended else words for words, ended in zip(said, ends, strict=True)]
-        scores = torch.tensor([self.ciders[language].score(photos[i // count], w) for i, w in enumerate(said)])
+        scores = torch.tensor([self.worth(photos[i // count], w, language) for i, w in enumerate(said)])
         scores = scores.view(-1, count) / 100
         gain = (scores - scores.mean(1, keepdim=True)) * count / (count - 1)  # against the other samples' mean
         inputs = torch.cat([torch.full_like(ids[:, :1], self.starts[language]), ids[:, :-1]], 1)
@@ -300,33 +324,33 @@ def train(out: Path, data: Path, validation: Path, config: dict, settings: Setti
     photos, unseen = load_photos(rows), load_photos(others)
     moving = settings.stage in ("words", "whole")
     known = None if moving else encodings_of(net, photos, settings.views, device)
-    fixed = None if moving else encodings_of(net, unseen, 1, device)[0]
+    fixed = None if moving else encodings_of(net, unseen, 2, device).mean(0)
     if settings.stage == "seed" or not settings.start:
         for module in (run.net, run.mean.module):
             module.norm.running_mean.copy_(known.mean((0, 1)))
             module.norm.running_var.copy_(known.var((0, 1)))
-    reward = Reward(run, rows, tokenizer) if settings.stage == "reward" else None
     words = Words(run, captions)
     words.soften(settings.borrowed)
+    reward = Reward(run, rows, tokenizer, words.others) if settings.stage == "reward" else None
     while run.epoch < settings.epochs:
         torch.manual_seed(settings.seed + run.epoch)
         every, mean = list(batches(len(rows), settings, run.epoch)), math.nan
         bar = tqdm(every, f"epoch {run.epoch + 1}/{settings.epochs}", mininterval=10)
         for i, some in enumerate(bar):
             if known is not None:
-                encodings = known[torch.randint(settings.views, (len(some),)), some].to(device)
+                encodings = between(known[:, some]).to(device)
             with training.autocast(device):
                 shares = words.shares[some]
                 if known is None:
                     seen = augmented(on(photos[some], device))
                     if settings.stage == "words":
                         seen, shares = mixed(seen, shares)
-                    encodings = run.net.encode(seen).float()
+                    encodings = run.net.encoder(seen).mean((2, 3)).float()
                 bag = words.loss(run.net, encodings, shares)
                 if settings.stage in ("seed", "words"):
                     loss = bag
                 else:
-                    forced = (run.force(encodings, batch) for batch in captions.batches(some))
+                    forced = (run.force(encodings, batch) for batch in captions.batches(some, settings.told))
                     loss = sum(forced) / len(LANGUAGES) + settings.bag * bag
                 value = loss.item()
                 if reward is not None:
@@ -341,14 +365,14 @@ def train(out: Path, data: Path, validation: Path, config: dict, settings: Setti
         run.export(out)
         average = run.mean.module.eval()
         if settings.stage in ("seed", "words"):
-            seen = fixed if fixed is not None else encodings_of(average, unseen, 1, device)[0]
+            seen = fixed if fixed is not None else encodings_of(average, unseen, 2, device).mean(0)
             told = Words(run, Captions(others, tokenizer))
             told.odds = words.odds
             with torch.no_grad():
                 print(f"words {told.loss(average, seen.to(device), told.shares):.3f}", flush=True)
             continue
         print(
-            check(average, encodings_of(average, unseen, 1, device)[0] if moving else fixed, others, tokenizer),
+            check(average, encodings_of(average, unseen, 2, device).mean(0) if moving else fixed, others, tokenizer),
             flush=True,
         )
 
