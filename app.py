@@ -529,6 +529,7 @@ class Many:
             self.relabel,
             [page.lang, self.table],
             [self.told, self.table],
+            queue=False,
             api_visibility="private",
             show_progress="hidden",
             show_progress_on=self.told,

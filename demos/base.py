@@ -63,6 +63,7 @@ class Step:
     gates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # name -> (L, H)
     replaced: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # h and c put in place of the last ones
     beams: tuple[Beam, ...] = ()  # all beginnings that a beam search looked at in this tick
+    later: tuple[tuple[Beam, ...], ...] = ()  # with the last word of a caption: those that grew longer, tick by tick
 
     @property
     def kind(self) -> str:

@@ -159,9 +159,10 @@ def continue_text(
     for t, step in enumerate(steps(**inputs)):
         if step.written is not None:
             tokens.append({"token": step.written, "probability": round(step.probability, 5)})
-        if len(tokens) == due or (t % SHARE == SHARE - 1 and pace.due()):
+        full = len(tokens) == due
+        if full or (t % SHARE == SHARE - 1 and pace.due()):
             yield result(tokens, complete=False)
-            due = max(due, 2 * len(tokens))  # each answer holds all before it
+            due += full * max(PORTION, due // 2)  # each answer holds all before it
     yield result(tokens, complete=True)
 
 

@@ -107,7 +107,7 @@ def steps(
             if logits[0, wish] < -1e8:  # no word of this language
                 raise InputError("error.written")
         elif method == "beam":
-            wish, fields["beams"] = plan.next(tick.state, tick.logits)
+            wish, fields["beams"], fields["later"] = plan.next(tick.state, tick.logits)
         else:
             wish = draw(soften(logits[0], temperature if method == "sample" else 0), uniform)
         fields |= belief(net, chances, wish, soften(logits[0], temperature) if method == "sample" else None)
@@ -146,11 +146,13 @@ class Plan:
         self.path: list[int] = []
         self.levels: list[tuple[Beam, ...]] = []
 
-    def next(self, state: State, logits: Array) -> tuple[int, tuple[Beam, ...]]:
-        """The next word, and all beginnings of this length. It searches when first asked."""
+    def next(self, state: State, logits: Array) -> tuple[int, tuple[Beam, ...], tuple[tuple[Beam, ...], ...]]:
+        """The next word, all beginnings of this length, and behind the last word those that are longer. It
+        searches when first asked."""
         if not self.path:
             self.search(State(*(part[:1] for part in state)), logits[:1])
-        return self.path.pop(0), self.levels.pop(0)
+        word, level = self.path.pop(0), self.levels.pop(0)
+        return word, level, () if self.path else tuple(self.levels)
 
     def search(self, state: State, logits: Array) -> None:
         """Both searches, the wide one and the greedy one, from a state (1, H) and logits (1, V)."""
@@ -302,7 +304,7 @@ def caption(
     beams: list[tuple[Beam, ...]] = []
     known = {"language": language, "farther": round(header(**inputs)["farther"], 4)}
     for step in steps(**inputs):
-        beams += [step.beams] if step.beams else []
+        beams += [step.beams, *step.later] if step.beams else []
         if step.written not in (None, END):
             raised = round(step.effects["mean"], 4)
             words.append({"word": step.written, "probability": round(step.probability, 5), "raised": raised})

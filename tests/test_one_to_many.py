@@ -173,6 +173,18 @@ def test_the_tree_is_the_search(width: int) -> None:
         assert all(level[beam.parent].total >= beam.total - 1e-6 for beam in above)
 
 
+@pytest.mark.parametrize("width", [2, 3, 5])
+def test_the_captions_that_end_later_are_told_too(width: int) -> None:
+    """As many as the beam is wide, in the order of their scores, whichever of them ends first."""
+    last = list(caption(photo=ONE, width=width))[-1]
+    net = models.load(NETWORK)
+    tick = net.tick([net.starts["en"]], net.look(one_to_many.encoding_of(ONE)[None], net.zero()).state)
+    wanted = search(net, tick.state, tick.logits, "en", width)
+    assert len(wanted) == width
+    assert [round(b.score(), 4) for b in wanted[1:]] == pytest.approx([o["score"] for o in last["others"]], abs=1e-3)
+    assert all(not step.later for step in run(width=width)[:-1])
+
+
 def test_greedys_path_is_marked_to_its_end() -> None:
     steps = run(width=4)
     beams = [step.beams for step in steps if step.beams]
