@@ -48,6 +48,7 @@ FIRST = 0.01  # seconds to the first, so that it brings something that was writt
 SEPARATOR = "\x1f"  # between the tokens of a list in a link
 SESSIONS = 500  # visitors whose page Gradio remembers; none of ours keeps anything there
 HOUSEWORK = 60.0  # seconds between two sweeps
+LAST_WORDS = 1.0  # seconds in which the end of a run reaches its reader
 HELD = 100 * photos.BYTES  # bytes of uploads that outlive a sweep
 LOOKS = 4  # questions of the page's scripts that are answered at once
 WAITING = 100  # further ones that may wait
@@ -906,8 +907,10 @@ def attend(blocks: gr.Blocks) -> None:
         sweep(shown_always(blocks))
     guard.closing.set()  # what runs may end; what comes is told so
     end = time.monotonic() + LIMITS.grace
-    while any(blocks._queue.active_jobs) and time.monotonic() < end:
+    while (ran := any(blocks._queue.active_jobs)) and time.monotonic() < end:
         time.sleep(FRAME)
+    if not ran:
+        time.sleep(min(LIMITS.grace, LAST_WORDS))
     blocks.close()
 
 

@@ -121,9 +121,11 @@ def test_a_link_opens_the_very_same_drawing_in_another_browser(demo: Demo, conte
 def set_up(page: Page, name: str, number: int) -> None:
     """One click on an experiment."""
     page.locator(f"#{name}-tours").get_by_role("button", name=say("en", "label.tours")).click()
-    before = page.url
+    before, stage = page.url, page.locator(f"#{name}-drawing .drawing")
+    old = stage.get_attribute("data-wrote") or ""
     page.locator(f"#{name}-tours .tour button").nth(number).click()
     expect(page).not_to_have_url(before)
+    expect(stage).not_to_have_attribute("data-wrote", old, timeout=60_000)  # until then the drawing is the old one
     ready(page, name)
 
 
