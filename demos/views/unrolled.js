@@ -600,11 +600,15 @@ function unrolledColumns(parent, model) {
 
   function grow(records) {
     const before = [longest, pictures].join();
+    measure(records);
+    if (before !== [longest, pictures].join()) repaint();
+  }
+
+  function measure(records) {
     for (const { r, f, w, img } of records) {
       for (const token of [r, f, w]) if (token) longest = Math.max(longest, unrolledExtent(unrolledNamed(model, token)));
       pictures ||= Boolean(img);
     }
-    if (before !== [longest, pictures].join()) repaint();
   }
 
   function repaint() {
@@ -612,7 +616,9 @@ function unrolledColumns(parent, model) {
     nodes.clear();
     geometry = null;
     if (!state.header) return;
-    if (!state.steps.length) [longest, pictures, shown] = [0, false, null];
+    if (!state.steps.length) shown = null;
+    [longest, pictures] = [0, false]; // another language has other names for what is no word
+    measure(state.steps);
     const narrow = scroller.clientWidth < 420;
     const width = Math.max(narrow ? 66 : 80, Math.min(narrow ? 104 : 132, Math.round(longest * 10 + 44)), pictures ? 104 : 0);
     geometry = unrolledGeometry(state, { width, followed: state.followed, pictures });
