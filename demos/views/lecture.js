@@ -326,7 +326,7 @@ function lectureSheet({ words, run, records, picture }, href, rows) {
   put("h2", words("lecture.result"));
   const [verdict, told] = lectureResult(run(), records(), words);
   if (verdict) put("p", verdict).className = "verdict";
-  put("p", lectureShort(told, 700, 12)).className = "result";
+  put("p", lectureShort(told, 600, 9)).className = "result";
   const table = put("table");
   for (const [name, value] of Object.entries(others)) {
     if (Array.isArray(value) || value === "" || String(value).startsWith("data:") || !lectureMatters(name, inputs)) continue;
@@ -348,8 +348,8 @@ h1 { font-size: 18pt; margin: 0 } h2 { font-size: 12pt; margin: 5mm 0 1mm } .for
 th { text-align: left; font-weight: 600; padding-right: 6mm; vertical-align: top } td { white-space: pre-wrap; overflow-wrap: anywhere }
 .verdict { font-size: 15pt; font-weight: 600; margin: 0 0 1mm }
 .result { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12pt; margin: 0 0 3mm }
-img { float: right; width: 40mm; margin-left: 5mm } figure { margin: 0 } figure svg { width: 100%; height: auto; max-height: 75mm }
-footer { display: flex; gap: 5mm; align-items: center; margin-top: 4mm; font-size: 8pt; overflow-wrap: anywhere } footer svg { width: 30mm; flex: none }
+img { float: right; width: 40mm; margin-left: 5mm } figure { margin: 0 } figure svg { width: 100%; height: auto; max-height: 65mm }
+footer { display: flex; gap: 5mm; align-items: center; margin-top: 4mm; font-size: 8pt; overflow-wrap: anywhere } footer svg { width: 26mm; flex: none }
 footer a { color: inherit; min-width: 0 }
 `;
 
