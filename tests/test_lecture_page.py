@@ -65,7 +65,7 @@ def opened(context: BrowserContext, address: str, name: str) -> Page:
 
 
 def ready(page: Page, name: str) -> None:
-    expect(page.locator(f"#{name}-drawing .drawing[data-state=done]")).to_be_attached(timeout=60_000)
+    expect(page.locator(f"#{name}-drawing .drawing[data-state=done]")).to_be_attached(timeout=180_000)
 
 
 def tool(page: Page, name: str, key: str) -> Locator:
@@ -125,7 +125,7 @@ def set_up(page: Page, name: str, number: int) -> None:
     old = stage.get_attribute("data-wrote") or ""
     page.locator(f"#{name}-tours .tour button").nth(number).click()
     expect(page).not_to_have_url(before)
-    expect(stage).not_to_have_attribute("data-wrote", old, timeout=60_000)  # until then the drawing is the old one
+    expect(stage).not_to_have_attribute("data-wrote", old, timeout=180_000)  # until then the drawing is the old one
     ready(page, name)
 
 

@@ -44,7 +44,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def opened(page: Page, address: str, drawing: str = WRITER) -> Page:
     page.goto(address if "?" in address else f"{address}/?tab=many_to_many")
-    expect(page.locator(f"{drawing} .drawing[data-state=done]")).to_be_attached(timeout=60_000)
+    expect(page.locator(f"{drawing} .drawing[data-state=done]")).to_be_attached(timeout=180_000)
     return page
 
 
