@@ -177,7 +177,7 @@ def test_stop_on_the_page_ends_the_ticks_of_the_server(blocks: gr.Blocks, gate: 
         page.set_default_timeout(120_000)
         page.goto(f"{blocks.local_url}?tab=many_to_many&lang=en&text=ROMEO&length={TOTAL}")
         while idle(blocks):
-            page.wait_for_timeout(10)
+            page.evaluate("new Promise(requestAnimationFrame)")  # lets the page go on
         token = page.locator("#many_to_many-drawing .drawing[data-state=running] .token[data-role=written]").first
         gate.until(token.is_visible)
         page.get_by_role("button", name="Stop", exact=True).locator("visible=true").first.click()
