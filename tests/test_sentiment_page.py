@@ -171,7 +171,7 @@ def test_a_binary_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="upload").click()
     chooser.value.set_files(tmp_path / "a.csv")
-    page.get_by_text("a.csv").first.wait_for()
+    page.locator(".file-preview", has_text="a").wait_for()
     page.get_by_role("button", name="Read all").click()
     expect(page.locator("#many_to_one-many")).to_have_text(say("en", "error.binary"))
 
