@@ -295,6 +295,17 @@ def test_the_handout_is_one_page(name: str, text: str, context: BrowserContext, 
         expect(first).to_have_text(re.compile(r"(positive|negative), .*%"))
 
 
+def test_the_handout_of_a_dark_page_is_light(browser: Browser, url: str) -> None:
+    context = browser.new_context(color_scheme="dark", reduced_motion="reduce")
+    page = opened(context, f"{url}/?tab=many_to_one&lang=en", "many_to_one")
+    expect(page.locator("body.dark")).to_have_count(1)
+    paper = handout(page, "many_to_one")
+    with Image.open(io.BytesIO(paper.locator("figure").screenshot())) as picture:
+        shades = picture.convert("L").histogram()
+    assert sum(shades[200:]) > 0.8 * sum(shades)
+    context.close()
+
+
 def test_the_handout_lists_what_had_an_effect(context: BrowserContext, url: str) -> None:
     page = opened(context, f"{url}/?tab=one_to_many&lang=en", "one_to_many")
     told = handout(page, "one_to_many").locator("table")
@@ -459,6 +470,15 @@ def test_the_next_output_waits_for_a_guess(context: BrowserContext, url: str) ->
     expect(quiz).to_be_hidden()
     ready(page, "many_to_many")
     assert tokens.all_text_contents() == written
+
+
+def test_a_clicker_reveals_wherever_the_focus_is(context: BrowserContext, url: str) -> None:
+    page = opened(context, f"{url}/?tab=many_to_many&lang=en&text=KING%3A&length=10&present=1", "many_to_many")
+    page.keyboard.press("p")
+    expect(transport(page, "many_to_many")).to_have_text("4 / 4")
+    page.locator("#many_to_many-unrolled .transport button").first.focus()
+    page.keyboard.press("PageDown")
+    expect(transport(page, "many_to_many")).to_have_text("5 / 5")
 
 
 def test_a_prediction_opens_with_a_first_word(context: BrowserContext, url: str) -> None:

@@ -43,6 +43,7 @@ const network = unrolled(parts.unrolled, {
     text.select(t);
     tools.remember();
   },
+  onNext: next,
   onFollow: (layer, unit, values) => {
     text.follow(values);
     tools.remember();

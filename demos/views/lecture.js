@@ -335,7 +335,9 @@ function lectureSheet({ words, run, records, picture }, href, rows) {
     put("td", words(`choice.${value}`) === `choice.${value}` ? lectureShort(String(value), 160, 3) : words(`choice.${value}`), row);
   }
   put("h2", words("lecture.drawing"));
-  put("figure").append(new DOMParser().parseFromString(picture().text, "image/svg+xml").documentElement);
+  const figure = put("figure");
+  if (document.body.classList.contains("dark")) figure.className = "night"; // paper is white
+  figure.append(new DOMParser().parseFromString(picture().text, "image/svg+xml").documentElement);
   const foot = put("footer");
   if (rows.length) foot.append(lectureCode(rows));
   put("a", lectureShort(href, 300, 1), foot).href = href;
@@ -349,6 +351,7 @@ th { text-align: left; font-weight: 600; padding-right: 6mm; vertical-align: top
 .verdict { font-size: 15pt; font-weight: 600; margin: 0 0 1mm }
 .result { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12pt; margin: 0 0 3mm }
 img { float: right; width: 40mm; margin-left: 5mm } figure { margin: 0 } figure svg { width: 100%; height: auto; max-height: 65mm }
+.night { filter: invert(1) hue-rotate(180deg) }
 footer { display: flex; gap: 5mm; align-items: center; margin-top: 4mm; font-size: 8pt; overflow-wrap: anywhere } footer svg { width: 26mm; flex: none }
 footer a { color: inherit; min-width: 0 }
 `;

@@ -10,7 +10,8 @@
 
 const UNROLLED_STRIP = 24; // cells in a column's strip; of a larger state, as many units evenly spaced
 
-function unrolled(root, { words, onSelect, onFollow, inspect }) {
+// `onNext`, if it is given, is what a clicker's key for the next page does: it may reveal before it steps.
+function unrolled(root, { words, onSelect, onFollow, onNext, inspect }) {
   const state = {
     header: null,
     steps: [],
@@ -191,7 +192,8 @@ function unrolled(root, { words, onSelect, onFollow, inspect }) {
     const control = event.target.closest("select, textarea, input:not([type=range])");
     if (control || event.ctrlKey || event.metaKey || event.altKey) return;
     const keys = {
-      ArrowLeft: () => step(-1), ArrowRight: () => step(1), PageUp: () => step(-1), PageDown: () => step(1),
+      ArrowLeft: () => step(-1), ArrowRight: () => step(1),
+      PageUp: () => step(-1), PageDown: onNext ?? (() => step(1)),
       Home: () => select(0), End: live,
       // A focused button keeps its own meaning of the space bar.
       " ": event.target.closest("button, summary") ? null : toggle,
