@@ -28,7 +28,10 @@ from models.captioner.train import (
     augmented,
     begin,
     between,
+    blurred,
+    captions_of,
     check,
+    due,
     encodings_of,
     load_photos,
     renamed,
@@ -395,6 +398,35 @@ def test_a_point_between_the_views_of_a_photo() -> None:
     assert (seen < 1).all()
     assert torch.equal(seen, seen[:, :1].expand(5, 3))
     assert torch.equal(between(views[:1]), views[0])
+
+
+def test_an_encoding_is_blurred_towards_others_and_the_mean() -> None:
+    torch.manual_seed(0)
+    mean, others = torch.full((8,), 3.0), torch.full((4, 8), 5.0)
+    encodings = torch.ones(500, 8)
+    assert torch.equal(blurred(encodings, others, mean, settings()), encodings)
+    mixed = blurred(encodings, others, mean, settings(blended=0.5))
+    assert torch.equal(mixed, mixed[:, :1].expand(500, 8))
+    assert 1 <= float(mixed.min()) < 1.1
+    assert 2.9 < float(mixed.max()) <= 3
+    seen = blurred(encodings, others, mean, settings(hidden=0.5))
+    assert set(seen.unique().tolist()) == {3.0, -1.0}  # the mean, or twice as far from it
+    assert float(seen.mean()) == pytest.approx(1, abs=0.15)
+
+
+def test_a_language_is_rewarded_as_often_as_it_is_asked() -> None:
+    assert [due("en,zh/4", i) for i in range(5)] == [["en", "zh"], ["en"], ["en"], ["en"], ["en", "zh"]]
+    assert due("en,zh", 3) == ["en", "zh"]
+
+
+def test_samples_at_a_low_temperature_are_the_likeliest_words(net: Network) -> None:
+    torch.manual_seed(0)
+    module = Captioner(CaptionerConfig.from_pretrained(net.folder)).eval()
+    encodings, start, end = torch.rand(20, module.config.encoding_size), net.ids[STARTS["en"]], net.ids[END]
+    greedy = captions_of(module, encodings, start, end)
+    assert torch.equal(captions_of(module, encodings, start, end, 1e-6), greedy)
+    drawn = captions_of(module, encodings, start, end, 1.0)
+    assert drawn.shape != greedy.shape or not torch.equal(drawn, greedy)
 
 
 def test_captions_are_cut_and_padded(photos: Path, net: Network) -> None:

@@ -52,8 +52,11 @@ class Settings(training.Settings):
     smoothing: float = 0.1  # of the targets
     borrowed: float = 0.3  # of the words said of a photo, from photos described alike
     bag: float = 0.0  # of the loss over words in any order, beside teacher forcing
-    rewarded: str = "en,zh"  # the languages whose captions are rewarded
+    rewarded: str = "en,zh"  # the languages whose captions are rewarded; zh/4: in every fourth step
     samples: int = 5  # captions a photo and language that are rewarded
+    temperature: float = 1.0  # of these samples: at 0.5 they are closer to what a beam search finds
+    hidden: float = 0.0  # of the photo's features, from the writer of the samples, too
+    blended: float = 0.0  # of another photo's encoding, at most, in each
     contrast: float = 0.0  # of the reward lost for what is as true of photos described alike
     forcing: float = 0.2  # of teacher forcing beside the reward
     told: int = 5  # captions a photo and language that are forced, drawn anew each time
@@ -123,6 +126,15 @@ def between(views: Tensor) -> Tensor:
     return (weights / weights.sum(0) * views).sum(0)
 
 
+def blurred(encodings: Tensor, others: Tensor, mean: Tensor, settings: Settings) -> Tensor:
+    """Encodings (B, D) less sure than those of photos that the CNN learned from: each with some of one of
+    the `others` (N, D), and some of its features at their mean."""
+    share = settings.blended * torch.rand(len(encodings), 1)
+    mixed = (1 - share) * encodings + share * others[torch.randint(len(others), (len(encodings),))]
+    seen = (torch.rand_like(mixed) >= settings.hidden) / (1 - settings.hidden)
+    return mean + (mixed - mean) * seen
+
+
 # ---- captions -------------------------------------------------------------------------------
 
 
@@ -154,16 +166,16 @@ def drawn(captions: list[Tensor], count: int) -> list[Tensor]:
 
 
 @torch.no_grad()
-def written(net: Captioner, encodings: Tensor, start: int, end: int, greedy: bool = True) -> Tensor:
-    """Captions (B, T) from encodings (B, D), END and whatever follows it included; the likeliest
-    words, or drawn."""
+def captions_of(net: Captioner, encodings: Tensor, start: int, end: int, temperature: float = 0.0) -> Tensor:
+    """Captions (B, T) from encodings (B, D), END and whatever follows it included; at temperature 0 the
+    likeliest words, else drawn."""
     count = len(encodings)
     x = torch.stack([net.first(encodings), net.words(torch.full((count,), start, device=net.device)[:, None])[:, 0]], 1)
     state, out, done = None, [], torch.zeros(count, dtype=torch.bool, device=net.device)
     for _ in range(LONGEST + 1):
         y, state = net.cell(x, state)
         logits = net.logits(y[:, -1]).float()
-        ids = logits.argmax(1) if greedy else torch.distributions.Categorical(logits=logits).sample()
+        ids = torch.distributions.Categorical(logits=logits / temperature).sample() if temperature else logits.argmax(1)
         out.append(ids)
         done |= ids == end
         if done.all():
@@ -267,7 +279,8 @@ class Reward:
         net, count = self.run.net, self.run.settings.samples
         many = encodings.repeat_interleave(count, 0)  # (B · S, D)
         net.eval()
-        ids = written(net, many, self.starts[language], self.end, greedy=False)  # (B · S, T)
+        heat = self.run.settings.temperature
+        ids = captions_of(net, many, self.starts[language], self.end, heat)  # (B · S, T)
         net.train()
         after = (ids == self.end).cumsum(1) - (ids == self.end).long()  # words behind END
         said = spoken(ids, self.tokenizer)
@@ -277,9 +290,15 @@ class Reward:
         scores = scores.view(-1, count) / 100
         gain = (scores - scores.mean(1, keepdim=True)) * count / (count - 1)  # against the other samples' mean
         inputs = torch.cat([torch.full_like(ids[:, :1], self.starts[language]), ids[:, :-1]], 1)
-        nats = -net(many, inputs).float().log_softmax(-1).gather(2, ids[..., None])[..., 0]  # (B · S, T)
+        nats = -(net(many, inputs).float() / heat).log_softmax(-1).gather(2, ids[..., None])[..., 0]  # (B · S, T)
         kept = (after == 0).float()
-        return (gain.view(-1, 1).to(nats.device) * nats * kept).sum() / kept.sum(), scores.mean().item()
+        return heat * (gain.view(-1, 1).to(nats.device) * nats * kept).sum() / kept.sum(), scores.mean().item()
+
+
+def due(rewarded: str, step: int) -> list[str]:
+    """The languages that this step rewards: "en,zh/4" are English, and Chinese in every fourth."""
+    parts = [part.partition("/") for part in rewarded.split(",")]
+    return [language for language, _, every in parts if step % int(every or 1) == 0]
 
 
 def batches(count: int, settings: Settings, epoch: int) -> Iterator[list[int]]:
@@ -294,7 +313,7 @@ def check(net: Captioner, encodings: Tensor, rows: list[Row], tokenizer: Tokeniz
     net.eval()
     for language in LANGUAGES:
         start, end = tokenizer.token_to_id(STARTS[language]), tokenizer.token_to_id(END)
-        said = spoken(written(net, encodings.to(net.device), start, end), tokenizer)
+        said = spoken(captions_of(net, encodings.to(net.device), start, end), tokenizer)
         wanted = [[words_of(c) for c in row.captions[language]] for row in rows]
         different = len({tuple(w) for w in said}) / len(said)
         out.append(f"{language} {bleu(said, wanted)[3]:.2f} {Cider(wanted).mean(said):.2f} {different:.2f}")
@@ -325,9 +344,10 @@ def train(out: Path, data: Path, validation: Path, config: dict, settings: Setti
     moving = settings.stage in ("words", "whole")
     known = None if moving else encodings_of(net, photos, settings.views, device)
     fixed = None if moving else encodings_of(net, unseen, 2, device).mean(0)
+    middle = None if moving else known.mean((0, 1))  # (D,)
     if settings.stage == "seed" or not settings.start:
         for module in (run.net, run.mean.module):
-            module.norm.running_mean.copy_(known.mean((0, 1)))
+            module.norm.running_mean.copy_(middle)
             module.norm.running_var.copy_(known.var((0, 1)))
     words = Words(run, captions)
     words.soften(settings.borrowed)
@@ -338,7 +358,10 @@ def train(out: Path, data: Path, validation: Path, config: dict, settings: Setti
         bar = tqdm(every, f"epoch {run.epoch + 1}/{settings.epochs}", mininterval=10)
         for i, some in enumerate(bar):
             if known is not None:
-                encodings = between(known[:, some]).to(device)
+                encodings = between(known[:, some])
+                if reward is not None:
+                    encodings = blurred(encodings, known[0], middle, settings)
+                encodings = encodings.to(device)
             with training.autocast(device):
                 shares = words.shares[some]
                 if known is None:
@@ -354,7 +377,7 @@ def train(out: Path, data: Path, validation: Path, config: dict, settings: Setti
                     loss = sum(forced) / len(LANGUAGES) + settings.bag * bag
                 value = loss.item()
                 if reward is not None:
-                    languages = settings.rewarded.split(",")
+                    languages = due(settings.rewarded, i)
                     losses, values = zip(*(reward.loss(encodings, some, lang) for lang in languages), strict=True)
                     loss, value = sum(losses) + settings.forcing * loss, sum(values) / len(values)
             run.descend(loss, (run.epoch + i / len(every)) / settings.epochs)
