@@ -188,6 +188,18 @@ def test_a_shape_that_cannot_be_gets_pytorch_s_words_and_ours(page: Page) -> Non
     expect(told(page, "sizes")).to_contain_text(say("en", "foundations.size.hidden"))
 
 
+@pytest.mark.parametrize(("part", "label"), [("hand", "W_hh 1, 1"), ("sizes", "size.hidden"), ("gradient", "radius")])
+def test_a_question_without_an_answer_is_told_and_asked_again(page: Page, part: str, label: str) -> None:
+    names = {"size.hidden": say("en", "foundations.size.hidden"), "radius": say("en", "foundations.gradient.radius")}
+    field = page.get_by_label(names.get(label, label), exact=label not in names)
+    page.route("**/component_server**", lambda route: route.fulfill(status=429, body="{}"))
+    field.fill("1.5" if part == "gradient" else "7")
+    expect(told(page, part)).to_have_text(say("en", "foundations.no_answer"))
+    page.unroute("**/component_server**")
+    field.fill("1" if part == "gradient" else "8")
+    expect(told(page, part)).not_to_have_text(say("en", "foundations.no_answer"))
+
+
 # ---- gradients and patterns -------------------------------------------------------------
 
 

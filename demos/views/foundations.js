@@ -38,7 +38,7 @@ function asker(show, pause = 120) {
     clearTimeout(timer);
     const mine = ++latest;
     timer = setTimeout(async () => {
-      const found = JSON.parse(await server.answer(JSON.stringify(question)));
+      const found = await server.answer(JSON.stringify(question)).then(JSON.parse).catch(() => ({ error: "foundations.no_answer", values: {} }));
       if (mine === latest) show(found, question);
     }, pause);
   };
@@ -318,15 +318,20 @@ function gradientSection() {
   const gates = ["gru", "lstm"].map((kind) => [kind, curves(plots, `gradient.gates.${kind}`, false)]);
   ["scaled", "vanilla", "gru", "lstm", "backwards"].forEach((name) => code(part, name));
   let cells = null;
+  let failed = null;
   const ask = asker((found, { radius }) => {
+    failed = "error" in found ? found : null;
     cells = found.cells ?? cells;
     draw();
+    if (failed) return;
     remember({ radius: { value: String(radius), usual: "1" } });
   }, 60);
 
   function draw() {
     value.textContent = Number(slider.value).toFixed(2);
-    if (!cells) return;
+    told.dataset.kind = failed ? "error" : "note";
+    if (failed) told.textContent = mistake(failed);
+    if (failed || !cells) return;
     state.draw(Object.entries(cells).map(([kind, { h }]) => [kind, h]));
     fading.draw(Object.entries(cells).map(([kind, { gradient }]) => [kind, gradient]));
     for (const [kind, plot] of gates) {
