@@ -17,7 +17,7 @@ import numpy as np
 from models.tick import State
 
 BURST = 16  # results that one stream fetches at a time while it has company
-AHEAD = 4 * BURST  # results that may wait to be fetched; then the stream pauses
+AHEAD = 16 * BURST  # results that may wait to be fetched; then the stream pauses, and the batch is smaller
 
 
 Writer = Generator[Any, Any, None]
