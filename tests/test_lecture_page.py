@@ -563,6 +563,7 @@ def test_the_language_of_a_link_reaches_the_other_page_and_the_window(context: B
     page.locator("a.other-page").click()
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     expect(page).to_have_title(say("zh-CN", "foundations.title"))
+    expect(page.locator("#language").get_by_label("中文")).to_be_checked()
     page.locator("#language").get_by_label("English").check()
     expect(page).to_have_title(say("en", "foundations.title"))
     page.goto(f"{url}/foundations")
