@@ -2,14 +2,12 @@
 
     python -m models.sentiment.ensemble --data FILE --networks FOLDER … --out taught.jsonl.gz
     python -m models.sentiment.ensemble --data FILE --tokenizer FILE --whole whole.jsonl.gz
-    python -m models.sentiment.ensemble --data taught.jsonl.gz --networks FOLDER … --mixed mixed.jsonl.gz
 
 For Chinese there is no large teacher, but different readers make different mistakes: their
 mean is right more often than each. It labels stretches of the training reviews, from a
 clause to the whole, that none of them has learned by heart. For whole reviews, --whole mixes
 each label half and half with what a small network and the triples say that were trained on
-the other quarters of the data: some labels of this set are slips of the finger. --mixed takes
-rows with a teacher's labels and lets the networks, its own pupils, have their say, too.
+the other quarters of the data: some labels of this set are slips of the finger.
 """
 
 import argparse
@@ -69,15 +67,6 @@ def agreed(rows: list[Row], folders: list[Path], texts: list[str]) -> NDArray[np
     return chance(np.mean(odds, 0) + 0.5 * triples(rows, texts))
 
 
-def mixed(rows: list[Row], folders: list[Path]) -> list[float]:
-    """The mean of a teacher's log-odds and each network's."""
-    label = np.array([row.label for row in rows]).clip(0.002, 0.998)
-    networks = [Network(folder) for folder in folders]
-    texts = [row.text for row in rows]
-    odds = [n.odds([e.ids for e in n.tokenizer.encode_batch(texts)]) for n in networks]
-    return chance(np.mean([np.log(label / (1 - label)), *odds], 0)).tolist()
-
-
 def second_opinions(rows: list[Row], tokenizer: Path, folder: Path) -> list[float]:
     """Each row's label, mixed with what readers say that never saw the row."""
     fold = np.arange(len(rows)) % FOLDS
@@ -112,7 +101,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--whole", type=Path)
-    parser.add_argument("--mixed", type=Path)
     args = parser.parse_args()
     rows = read_rows(args.data)
     if args.validation:
@@ -122,8 +110,6 @@ def main() -> None:
     if args.out:
         texts = stretches(rows, COUNT, np.random.default_rng(3))
         write(args.out, texts, agreed(rows, args.networks, texts).tolist())
-    if args.mixed:
-        write(args.mixed, [row.text for row in rows], mixed(rows, args.networks))
     if args.whole:
         with tempfile.TemporaryDirectory() as folder:
             write(args.whole, [row.text for row in rows], second_opinions(rows, args.tokenizer, Path(folder)))

