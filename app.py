@@ -79,6 +79,10 @@ SPOKEN = """<script>{
   const asked = new URLSearchParams(location.search).get('lang') ?? localStorage.getItem('gallery.lang') ?? before;
   document.documentElement.lang = (asked ?? navigator.language).startsWith('zh') ? 'zh-CN' : 'en';
   Object.defineProperty(navigator, 'language', { value: document.documentElement.lang });
+  // What the visitor chose last, whatever an answer that was on its way has made of it since.
+  document.addEventListener('change', ({ target }) => {
+    if (target.closest('#language')) document.documentElement.dataset.chosen = target.value;
+  }, true);
 }</script>"""
 CHOOSE_LANGUAGE = """(shown) => {
   const lang = document.documentElement.lang;
@@ -87,7 +91,8 @@ CHOOSE_LANGUAGE = """(shown) => {
   document.body.classList.toggle('presenting', new URLSearchParams(location.search).get('present') === '1');
   return [lang];
 }"""
-KEEP_LANGUAGE = """(lang) => {
+KEEP_LANGUAGE = """() => {
+  const lang = document.documentElement.dataset.chosen;
   localStorage.setItem('gallery.lang', lang);
   document.cookie = `gallery.lang=${lang}; path=/; SameSite=Lax; max-age=31536000`;
   document.documentElement.lang = lang;
@@ -98,6 +103,16 @@ KEEP_LANGUAGE = """(lang) => {
     history.replaceState(history.state, '', here);
   }
   return [lang];
+}"""
+# The answer to the page's opening takes back a language that was chosen before it came: choose that once more.
+CHOSEN_SINCE = """(shown) => {
+  const { chosen } = document.documentElement.dataset;
+  const again = (tries) => {
+    const wanted = document.querySelector(`#language input[value="${chosen}"]`);
+    if (!wanted.checked) wanted.click();
+    else if (tries) requestAnimationFrame(() => again(tries - 1));
+  };
+  if (chosen && chosen !== shown) again(60);
 }"""
 # A link with a state is run once the page is there: a run waits in the queue like any other, the page does not.
 OPEN = """() => {
@@ -747,7 +762,9 @@ def follow(blocks: gr.Blocks, lang: gr.Radio, said: Words, title: str) -> Any:
     quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang, "queue": False}
     lang.input(said.updates, lang, said.components, js=titled_by(title, KEEP_LANGUAGE), **quiet)
     choose = titled_by(title, CHOOSE_LANGUAGE)
-    return blocks.load(said.arrive, lang, [lang, *said.components], js=choose, **quiet)
+    arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=choose, **quiet)
+    arrived.then(None, lang, js=CHOSEN_SINCE, api_visibility="private")
+    return arrived
 
 
 def head(said: Words, title: str, other: str, target: str) -> gr.Radio:

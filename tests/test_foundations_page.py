@@ -6,7 +6,7 @@ from pathlib import Path
 import axe_playwright_python
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from demos import foundations
 from demos.text import say
@@ -198,6 +198,19 @@ def test_a_question_without_an_answer_is_told_and_asked_again(page: Page, part: 
     page.unroute("**/component_server**")
     field.fill("1" if part == "gradient" else "8")
     expect(told(page, part)).not_to_have_text(say("en", "foundations.no_answer"))
+
+
+def test_a_comparison_without_an_answer_is_told_and_asked_again(page: Page) -> None:
+    def refused(route: Route) -> None:
+        asked = "compare" in (route.request.post_data or "")
+        route.fulfill(status=429, body="{}") if asked else route.fallback()
+
+    page.route("**/component_server**", refused)
+    page.get_by_label("W_hh 1, 1", exact=True).fill("7")
+    expect(page.locator("#hand .agree")).to_have_text(say("en", "foundations.no_answer"))
+    page.unroute("**/component_server**")
+    page.get_by_label("W_hh 1, 1", exact=True).fill("8")
+    expect(page.locator("#hand .agree")).to_contain_text("agree")
 
 
 # ---- gradients and patterns -------------------------------------------------------------

@@ -109,7 +109,7 @@ function handSection() {
   ["by_hand", "named", "by_cell", "by_rnn"].forEach((name) => code(part, name));
   let before = null; // the tables before the last edit
   let last = null; // the answer on the page, and the question
-  let difference = null;
+  let compared = null; // the answer to how the three ways agree
 
   const tables = () => Object.fromEntries(Object.entries(inputs).map(([name, rows]) => {
     return [name, rows.map((row) => row.map((cell) => (cell.value.trim() === "" ? null : Number(cell.value))))];
@@ -123,7 +123,7 @@ function handSection() {
     compare({ ask: "compare", tables: question.tables });
   });
   const compare = asker((found) => {
-    difference = found.difference ?? null;
+    compared = found;
     draw();
   }, 300);
 
@@ -150,7 +150,14 @@ function handSection() {
     if ("error" in found) return;
     fill(hidden, found.h, found.reached.h);
     fill(outputs, found.o, found.reached.o);
-    agree.textContent = difference === null ? words("hand.comparing") : words("hand.agree", { difference: difference === 0 ? "0" : raised(Math.round(Math.log10(difference))) });
+    agree.textContent = agreement();
+  }
+
+  function agreement() {
+    if (!compared) return words("hand.comparing");
+    if ("error" in compared) return mistake(compared);
+    const { difference } = compared;
+    return words("hand.agree", { difference: difference === 0 ? "0" : raised(Math.round(Math.log10(difference))) });
   }
 
   function fill({ cells }, values, reached) {

@@ -225,6 +225,20 @@ function lectureLink({ run, where, words }) {
   return { href: at.href, own };
 }
 
+// Whether a control stands on something else than the run that is drawn: it waits for its button.
+function lecturePending({ demo, inputs }) {
+  return Object.entries(inputs).some(([name, value]) => {
+    const control = document.getElementById(`${demo}-${name}`)?.querySelector("textarea, input[type=number], input:checked");
+    return control && lectureMatters(name, inputs) && (typeof value === "number" ? Number(control.value) : control.value) !== value;
+  });
+}
+
+// Whether a list of texts stands on the page, pasted or read from a file.
+function lectureListed({ demo }) {
+  const places = document.querySelectorAll(`#${demo}-lines textarea, #${demo}-many`);
+  return [...places].some((node) => (node.value ?? node.textContent).trim());
+}
+
 // Whether an input has an effect beside the others.
 function lectureMatters(name, inputs) {
   return Object.entries(ONLY[name] ?? {}).every(([other, allowed]) => allowed.includes(inputs[other]));
@@ -255,7 +269,10 @@ function lectureShare(root, page) {
     code.replaceChildren();
     const local = /^(127\.|\[::1\]|localhost)/.test(location.host);
     const far = href.length > LONGEST_LINK;
-    told.textContent = [own && "lecture.own_photo", far && "lecture.too_long", local && "lecture.local"].filter(Boolean).map((key) => words(key)).join(" ");
+    const pending = lecturePending(page.run()) && "lecture.pending";
+    const listed = lectureListed(page.run()) && "lecture.listed";
+    const said = [own && "lecture.own_photo", pending, listed, far && "lecture.too_long", local && "lecture.local"].filter(Boolean);
+    told.textContent = said.map((key) => words(key, { button: words(`button.run.${page.run().demo}`) })).join(" ");
     dialog.showModal();
     cells = JSON.parse(await qr(href)).rows;
     if (cells.length) code.append(lectureCode(cells));
