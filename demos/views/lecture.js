@@ -235,8 +235,8 @@ function lecturePending({ demo, inputs }) {
 
 // Whether a list of texts stands on the page, pasted or read from a file.
 function lectureListed({ demo }) {
-  const places = document.querySelectorAll(`#${demo}-lines textarea, #${demo}-many`);
-  return [...places].some((node) => (node.value ?? node.textContent).trim());
+  const [lines, told] = ["lines", "many"].map((name) => document.getElementById(`${demo}-${name}`));
+  return Boolean(lines?.querySelector("textarea")?.value.trim() || told?.textContent.trim());
 }
 
 // Whether an input has an effect beside the others.
