@@ -44,7 +44,7 @@ from hosting import guard
 from models import NetworkError
 
 FRAME = 0.04  # seconds between two updates of the page
-FIRST = 0.01  # seconds to the first, so that it brings something that was written
+FIRST = 0.2  # seconds to the first at most: it waits for something that was written
 SEPARATOR = "\x1f"  # between the tokens of a list in a link
 SESSIONS = 500  # visitors whose page Gradio remembers; none of ours keeps anything there
 HOUSEWORK = 60.0  # seconds between two sweeps
@@ -162,12 +162,12 @@ def trace(demo: Demo, lang: str, values: dict[str, Any]) -> Iterator[str]:
     try:
         pieces = lines(demo, demo.check(brought(demo, values)), run)
         text = next(pieces) + next(pieces)  # a first step, or an error that leaves the page as it is
-        shown = time.monotonic() - FRAME + FIRST
+        due, waiting = time.monotonic() + FIRST, True
         for piece in pieces:
             text += piece
-            if time.monotonic() - shown > FRAME:
+            if time.monotonic() > due or (waiting and '"w":' in piece):
                 yield text
-                shown = time.monotonic()
+                due, waiting = time.monotonic() + FRAME, False
         yield text
     except InputError as error:
         yield wrong(run, lang, {at: sentence(error, at) for at in LANGUAGES})
