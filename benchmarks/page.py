@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, Request
 from benchmarks.results import Bound, save
 from tests.serving import chromium, free_port, process_of
 
-TIMES = 41  # clicks
+TIMES = 21  # clicks
 FRESH = """
 import sys
 import app
@@ -36,7 +36,7 @@ def fresh(*given):
 app.trace = fresh
 app.main()
 """
-PAUSE = 1000  # milliseconds between two clicks of a visitor
+PAUSE = 3000  # milliseconds between two clicks of a visitor: the drawing asks for more after a run
 ECHO = """
 import time
 import gradio as gr

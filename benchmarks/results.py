@@ -56,9 +56,11 @@ def _shown(value: Any) -> str:
 
 
 def machine() -> str:
-    """The processor and how many of its cores there are."""
-    model = re.search(r"model name\s*:\s*(.+)", _read("/proc/cpuinfo"))
-    return f"{os.cpu_count()} cores, {model[1] if model else platform.processor() or platform.machine()}"
+    """The processor, how wide it computes, and how many of its cores there are."""
+    told = _read("/proc/cpuinfo")
+    model = re.search(r"model name\s*:\s*(.+)", told)
+    width = next((f", {name}" for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in told), "")
+    return f"{os.cpu_count()} cores, {model[1] if model else platform.processor() or platform.machine()}{width}"
 
 
 def _read(path: str) -> str:
