@@ -938,6 +938,8 @@ def main() -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(folder.resolve())
     # Gradio counts over all its events whenever one ends, for a page of figures that is switched off here.
     os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
+    # A core that waits for the other's share of a product sleeps: spinning, it would keep that one from its work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     open_many()
     if "SPACE_ID" in os.environ:  # only the hub's proxy reaches a Space; it names the visitor
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")

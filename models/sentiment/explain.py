@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models import device
 from models.sentiment.network import Network
 
 CELLS = {"rnn": torch.rnn_tanh_cell, "gru": torch.gru_cell, "lstm": torch.lstm_cell}
@@ -63,6 +64,7 @@ def gradients(network: Network, ids: list[int]) -> Gradients:
     Of a bidirectional network, h_t is the states of both directions at tick t together.
     """
     module = network.module
+    device.use_cores(1)  # every tick is little work
     with torch.enable_grad():
         x = module.embedding(torch.tensor(ids, device=module.device)).detach().requires_grad_()  # (T, E)
         passes = [unroll(module.forwards, x)]

@@ -17,6 +17,7 @@ from models.sentiment.data import UNKNOWN
 from models.tick import TICKS, Array, State
 
 TOKENS = 16_384  # read in one call, padding included
+FEW = 4_096  # of which one core is as quick as several, and waits for none of them
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -29,9 +30,9 @@ def read(module: Any, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
     """The logits (N, 2) of texts of token ids, padded, in one call."""
     import torch
 
-    device.use_cores(device.cores())
     tensors = [torch.tensor(row) for row in rows]
     ids = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True).to(module.device)
+    device.use_cores(device.cores() if ids.numel() > FEW else 1)
     lengths = torch.tensor([len(row) for row in rows], device=ids.device)
     with torch.inference_mode():
         return module(ids, lengths).logits.float().cpu().numpy()
