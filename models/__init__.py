@@ -7,6 +7,7 @@ folder of its architecture, whose module `network` opens it.
 import gc
 import importlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
@@ -41,8 +42,8 @@ def warm() -> None:
     from models import device, packed, tick
 
     device.cores()
-    if packed.available():
-        tick.Matrix.pack = staticmethod(packed.laid_out)
+    for layout in packed.layouts()[:1]:
+        tick.Matrix.pack = staticmethod(layout)
     for family in ("sentiment", "charlm"):
         for name in names(family):
             with suppress(NetworkError):
@@ -94,9 +95,9 @@ def facts(name: str) -> dict[str, Any]:
 
 
 def _known(name: str) -> tuple[str, str]:
-    family, _, network = name.partition("/")
-    if f"{family}/{network}" not in {f"{p.parent.parent.name}/{p.parent.name}" for p in ROOT.glob("*/*/config.json")}:
+    if re.fullmatch(r"\w[\w-]*/\w[\w-]*", name) is None or not (ROOT / name / "config.json").is_file():
         raise NetworkError(f"there is no network {name!r}")
+    family, network = name.split("/")
     return family, network
 
 

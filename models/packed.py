@@ -1,8 +1,9 @@
-"""A weight matrix laid out for oneDNN, once: several streams then cost little more than one.
+"""A weight matrix laid out once for products with a few vectors: several streams then cost little more than one.
 
 NumPy's product of a matrix and a few vectors rearranges the matrix at every call, so that ten
-streams together cost nearly as much as ten one after another. PyTorch's inductor calls the same
-operators. Here their sum for one stream is the same, bit for bit, whoever else is in the batch.
+streams together cost nearly as much as ten one after another. PyTorch has two operators that
+take a matrix which was laid out before. Here their sum for one stream is the same, bit for bit,
+whoever else is in the batch.
 """
 
 from collections.abc import Callable
@@ -13,22 +14,50 @@ from numpy.typing import NDArray
 
 from models import device
 
-STREAMS = 8  # for which the layout is chosen; it serves any number
+ROWS = 3  # FBGEMM sums up one row, or two, in another order than more; so the batch is filled up with zeros
+COMPANY = 64  # streams up to which that is tried out
+STREAMS = 8  # for which oneDNN chooses its layout; it serves any number
 
 Times = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Layout = Callable[[NDArray[np.float32]], Times]
 
 
-def available() -> bool:
-    """Whether this processor's PyTorch was built with oneDNN."""
-    return torch.backends.mkldnn.is_available()
+def layouts() -> list[Layout]:
+    """What this processor's PyTorch can do, the quickest first."""
+    return [layout for layout in (in_half, in_single) if _works(layout)]
 
 
-def laid_out(weights: NDArray[np.float32]) -> Times:  # (N, K)
-    """x (B, K) -> x · weights^T (B, N)."""
-    layout = torch.ops.mkldnn._reorder_linear_weight(torch.from_numpy(weights), STREAMS)
+def _works(layout: Layout) -> bool:
+    """Whether this processor has what an operator needs, and then company changes no bit of a sum."""
+    weights = np.random.default_rng(1).normal(size=(16, 48)).astype(np.float32)
+    try:
+        times, rows = layout(weights), np.repeat(weights[:1], COMPANY, 0)
+        return len({row.tobytes() for count in range(1, COMPANY) for row in times(rows[:count])}) == 1
+    except (RuntimeError, AttributeError):
+        return False
+
+
+def in_half(weights: NDArray[np.float32]) -> Times:  # (N, K)
+    """x (B, K) -> x · weights^T (B, N), by FBGEMM (Khudia et al. 2021). The weights stay in half precision, as
+    they lie on disk, and become single ones within the processor: what a tick waits for is the memory."""
+    layout = torch.ops.quantized.linear_prepack_fp16(torch.from_numpy(weights), None)
 
     def times(x: NDArray[np.float32]) -> NDArray[np.float32]:
         device.use_cores(1)  # to wake another one takes longer than it helps
+        rows = np.zeros((-(-len(x) // ROWS) * ROWS, x.shape[1]), np.float32)
+        rows[: len(x)] = x
+        with torch.inference_mode():
+            return torch.ops.quantized.linear_dynamic_fp16(torch.from_numpy(rows), layout).numpy()[: len(x)]
+
+    return times
+
+
+def in_single(weights: NDArray[np.float32]) -> Times:  # (N, K)
+    """x (B, K) -> x · weights^T (B, N), by oneDNN."""
+    layout = torch.ops.mkldnn._reorder_linear_weight(torch.from_numpy(weights), STREAMS)
+
+    def times(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        device.use_cores(1)
         with torch.inference_mode():
             return torch.ops.mkldnn._linear_pointwise(torch.from_numpy(x), layout, None, "none", [], "").numpy()
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from models import packed
 from models.charlm.modeling import MODULES, LockedDropout, Recurrence
 from models.charlm.network import Network
 from models.tick import TICKS, GRUTick, LSTMTick, RNNTick
@@ -152,3 +153,27 @@ def test_weight_dropout_holds_one_mask_over_time(cell: str, monkeypatch: pytest.
     assert calls == [0.5]
     torch.testing.assert_close(dropped, expected)
     torch.testing.assert_close(after, last)
+
+
+@pytest.mark.parametrize("size", [(66, 128), (2048, 1024), (3701, 256), (5, 7)])
+@pytest.mark.parametrize("layout", packed.layouts())
+def test_a_packed_product_is_the_same_in_any_company(
+    layout: Callable[..., packed.Times], size: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(1)
+    weights = rng.normal(0, 0.05, size).astype(np.float16).astype(np.float32)
+    x = rng.normal(size=(33, size[1])).astype(np.float32)
+    times = layout(weights)
+    alone = np.concatenate([times(row[None]) for row in x])
+    np.testing.assert_allclose(alone, x @ weights.T, atol=1e-4)
+    for count in range(1, 34):
+        assert np.array_equal(times(x[:count]), alone[:count])
+
+
+def test_where_an_operator_is_missing_the_next_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: np.ndarray) -> packed.Times:
+        raise RuntimeError("Your CPU does not support it")
+
+    monkeypatch.setattr(packed, "in_half", missing)
+    assert packed.in_half not in packed.layouts()
+    assert packed.layouts()[:1] == ([packed.in_single] if torch.backends.mkldnn.is_available() else [])

@@ -16,11 +16,9 @@ from models.together import AHEAD, Together, Writer
 STREAMS = 7
 
 
-@pytest.fixture(params=[False, True], ids=["numpy", "onednn"])
+@pytest.fixture(params=[None, *packed.layouts()], ids=["numpy", *(layout.__name__ for layout in packed.layouts())])
 def net(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
-    if request.param and not packed.available():
-        pytest.skip("this PyTorch was built without oneDNN")
-    monkeypatch.setattr(Matrix, "pack", staticmethod(packed.laid_out) if request.param else None)
+    monkeypatch.setattr(Matrix, "pack", request.param and staticmethod(request.param))
     return Network(folder)
 
 

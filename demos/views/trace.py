@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from demos.base import Demo, Step
 
 INERT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&$`"})
+ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def line(record: dict[str, Any]) -> str:
     """A record as one line of JSON in ASCII."""
-    return json.dumps(record, separators=(",", ":"), allow_nan=False).translate(INERT) + "\n"
+    return ENCODER.encode(record).translate(INERT) + "\n"
 
 
 def lines(demo: Demo, inputs: Mapping[str, Any], run: str, *, kept: bool = False) -> Iterator[str]:

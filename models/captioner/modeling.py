@@ -70,7 +70,7 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (B, C, N, N) -> (B, C', N / stride, N / stride)
         x = F.pad(x, self.uneven) if self.uneven else x
         x = self.norm(self.conv(x))
-        return F.relu6(x) if self.squash else x
+        return F.relu6(x, inplace=True) if self.squash else x
 
     def fold(self) -> None:
         """Take the normalisation, which no longer learns, into the convolution: one way less over every map."""

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from models import device, shared_property
 from models.captioner.data import END, SPECIAL, STARTS
-from models.tick import Array, LSTMTick, State, product
+from models.tick import Array, LSTMTick, Matrix, State, product
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 BATCH = 4  # photos encoded at once: of more, the maps leave the cache
@@ -79,8 +79,8 @@ class Network:
         self.seed_bias = w["seed.bias"] - self.seed @ w["norm.running_mean"]
         self.embedding = w["embedding.weight"] * np.float32(w["embedding.weight"].shape[1] ** 0.5)
         self.cell = LSTMTick(*(w[f"cell.{kind}_l0"] for kind in PARAMETERS))
-        self.project, self.project_bias = w["project.weight"], w["project.bias"]
-        self.head, self.head_bias = w["embedding.weight"], w["head.bias"]
+        self.project, self.project_bias = Matrix(w["project.weight"]), w["project.bias"]
+        self.head, self.head_bias = Matrix(w["embedding.weight"]), w["head.bias"]
         never = [i for i, token in enumerate(self.tokens) if token in SPECIAL and token != END]
         self.head_bias = self.head_bias.copy()
         self.head_bias[never] = -1e9  # a start is not written, and an unknown word says nothing
@@ -148,8 +148,8 @@ class Network:
 
     def _tick(self, x: Array, state: State) -> Tick:
         state, gates = self.cell(x, state)  # (B, E) -> (B, H)
-        y = product(self.project, state.h) + self.project_bias  # (B, H) -> (B, E)
-        return Tick(product(self.head, y) + self.head_bias, state, gates)  # -> (B, V)
+        y = self.project(state.h) + self.project_bias  # (B, H) -> (B, E)
+        return Tick(self.head(y) + self.head_bias, state, gates)  # -> (B, V)
 
     def writable(self, logits: Array, language: str) -> Array:
         """The logits without the words of the other language."""

@@ -29,8 +29,16 @@ class Gradients(NamedTuple):
 
 
 def after_every_word(network: Network, ids: list[int]) -> NDArray[np.float64]:
-    """The log-odds (T,) of positive if the text ended at each of its tokens."""
-    return network.odds([ids[: t + 1] for t in range(len(ids))])
+    """The log-odds (T,) of positive if the text ended at each of its tokens. A network that reads forwards
+    only has been in all these states once it has read the whole."""
+    module = network.module
+    if module.backwards is not None:
+        return network.odds([ids[: t + 1] for t in range(len(ids))])
+    device.use_cores(1)
+    with torch.inference_mode():
+        x = module.embedding(torch.tensor([ids], device=module.device))  # (1, T, E)
+        logits = module.head(module.read(module.forwards, x))[0].double().cpu().numpy()  # (T, 2)
+    return (logits[:, 1] - logits[:, 0]) / network.config["temperature"]
 
 
 def left_out(network: Network, words: list[list[int]]) -> NDArray[np.float64]:
@@ -75,7 +83,7 @@ def gradients(network: Network, ids: list[int]) -> Gradients:
         odds = (logits[1] - logits[0]) / network.config["temperature"]
         nodes = [*chain(*(states for states, _ in passes)), *chain(*(memories for _, memories in passes))]
         by_x, *by_node = torch.autograd.grad(odds, [x, *nodes])
-    norms = torch.stack([g.norm() for g in by_node]).double().cpu().numpy().reshape(-1, len(passes), len(ids))
+    norms = torch.cat(by_node).norm(dim=1).double().cpu().numpy().reshape(-1, len(passes), len(ids))
     norms[:, 1:] = norms[:, 1:, ::-1]  # the second pass began at the end
     pulls = np.sqrt((norms**2).sum(1))  # (h, and perhaps c; T)
     effects = (by_x * x).sum(1).double().detach().cpu().numpy()
