@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Set
@@ -19,6 +20,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -26,7 +28,7 @@ import pandas
 import segno
 from anyio import CapacityLimiter, to_thread
 from fastapi import HTTPException
-from gradio import routes
+from gradio import routes, state_holder
 from jinja2 import ChoiceLoader, DictLoader
 from starlette.middleware import Middleware
 from threadpoolctl import threadpool_limits
@@ -42,6 +44,7 @@ from demos.views import SLOT, TEMPLATE, page_script, script, style
 from demos.views.trace import line, lines, tick_record
 from hosting import guard
 from models import NetworkError
+from models.turns import TURNS
 
 FRAME = 0.04  # seconds between two updates of the page
 FIRST = 0.2  # seconds to the first at most: it waits for something that was written
@@ -50,6 +53,8 @@ SESSIONS = 500  # visitors whose page Gradio remembers; none of ours keeps anyth
 HOUSEWORK = 60.0  # seconds between two sweeps
 LAST_WORDS = 1.0  # seconds in which the end of a run reaches its reader
 HELD = 100 * photos.BYTES  # bytes of uploads that outlive a sweep
+SWITCH = 0.001  # seconds that one thread of Python keeps the others waiting; a request changes threads a dozen times
+SMALL = 24  # threads for what waits for no run
 LOOKS = 4  # questions of the page's scripts that are answered at once
 WAITING = 100  # further ones that may wait
 LONGEST_QR = 8000  # characters; no QR code holds as many
@@ -158,7 +163,11 @@ class Words:
 def trace(demo: Demo, lang: str, values: dict[str, Any]) -> Iterator[str]:
     """The growing trace of a run: what the page draws. An error is a line, too. A run is named by the
     moment it was asked for: the page draws none that is older than the one that it shows."""
-    run = f"{time.time_ns() // 1000:x}"
+    yield from TURNS.share(growing(demo, lang, values, f"{time.time_ns() // 1000:x}"))
+
+
+def growing(demo: Demo, lang: str, values: dict[str, Any], run: str) -> Iterator[str]:
+    """The trace so far, as often as the page may be updated."""
     try:
         pieces = lines(demo, demo.check(brought(demo, values)), run)
         text = next(pieces) + next(pieces)  # a first step, or an error that leaves the page as it is
@@ -331,7 +340,7 @@ class Page:
             "DEFAULTS": unsaid(self.demo),
             "ONLY": {i.name: dict(i.only) for i in self.demo.inputs if i.only},
         }
-        drawing = Drawing(
+        drawing = gr.HTML(
             html_template=TEMPLATE,
             css_template=style(self.demo.view),
             js_on_load=script(self.demo.view, **given),
@@ -399,7 +408,7 @@ class Page:
         """The events of this demo. What the page sends is checked in `trace`."""
         inputs = [self.lang, *self.controls.values()]
         compute = {"outputs": self.drawing, "concurrency_id": "network", "concurrency_limit": LIMITS.runs}
-        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": self.drawing}
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": self.lang}
         small = quiet | {"queue": False}  # what computes nothing waits for no run
         start = gr.on(
             [self.run.click, *(c.submit for c in self.controls.values() if isinstance(c, gr.Textbox))],
@@ -562,6 +571,12 @@ class Many:
     ) -> Iterator[list[Any]]:
         """Read all texts; an error is a sentence, and leaves the last table where it is. Every
         `yield` is a place where Stop can stop it."""
+        yield from TURNS.share(self.results(lang, pasted, file, language, network, progress))
+
+    def results(
+        self, lang: str, pasted: str, file: str | None, language: str, network: str, progress: gr.Progress
+    ) -> Iterator[list[Any]]:
+        """How far it is, again and again, and then the table."""
         unchanged = [gr.skip()] * 3
         try:
             texts = listing.from_file(file) if file else listing.from_lines(pasted)
@@ -716,7 +731,7 @@ def served(demo: Demo, name: str, function: Callable[..., Iterator[dict]]) -> Ca
     @functools.wraps(function)
     def answer(*args: Any, **kwargs: Any) -> Iterator[dict]:
         try:
-            yield from function(**brought(demo, signature.bind(*args, **kwargs).arguments))
+            yield from TURNS.share(function(**brought(demo, signature.bind(*args, **kwargs).arguments)))
         except InputError as error:
             raise gr.Error(" ".join(sentence(error, lang) for lang in LANGUAGES), print_exception=False) from None
         except NetworkError:
@@ -745,7 +760,7 @@ def foundations_page(blocks: gr.Blocks) -> None:
     }
     with blocks.route("Foundations", "foundations", show_in_navbar=False):
         lang = head(said, "foundations.head", "foundations.back", "./")
-        drawing = Drawing(
+        drawing = gr.HTML(
             html_template='<div class="foundations"></div>',
             js_on_load=page_script("foundations", **given),
             server_functions=[ASIDE.of(foundations.answer)],
@@ -806,21 +821,13 @@ class Gallery(gr.Blocks):
             raise gr.Error(everywhere("error.request"), print_exception=False) from None
 
 
-class Drawing(gr.HTML):
-    """Gradio's own, but it remembers which attributes its script does not name: Gradio asks for hundreds
-    with each new visitor, and searches the whole script for each of them."""
+class Visitor(state_holder.SessionState):
+    """What Gradio remembers of a visitor, but for the settings of all components: only its own links to a state
+    need them, and to collect them would take 40 ms whenever somebody comes."""
 
-    is_template = True  # in the browser it is Gradio's own
-
-    def __getattr__(self, name: str) -> Any:
-        absent = self.__dict__.setdefault("_absent", set())
-        if name in absent:
-            raise AttributeError(name)
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            absent.add(name)
-            raise
+    def __init__(self, blocks: gr.Blocks) -> None:
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))
+        self.blocks_config.config_for_block = lambda *_: {}
 
 
 def distant(file: dict[str, Any]) -> bool:
@@ -940,6 +947,7 @@ def main() -> None:
     os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
     # A core that waits for the other's share of a product sleeps: spinning, it would keep that one from its work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sys.setswitchinterval(SWITCH)
     open_many()
     if "SPACE_ID" in os.environ:  # only the hub's proxy reaches a Space; it names the visitor
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
@@ -948,6 +956,7 @@ def main() -> None:
     handler.setFormatter(guard.Places())
     logging.basicConfig(handlers=[handler])
     speak_first()
+    state_holder.SessionState = Visitor
     blocks = build()
     launch(blocks)
     attend(blocks)
@@ -976,6 +985,7 @@ def launch(blocks: gr.Blocks) -> None:
         mcp_server=True,
         app_kwargs={"middleware": [Middleware(guard.Guard)]},
         state_session_capacity=SESSIONS,
+        max_threads=LIMITS.runs + SMALL,
         prevent_thread_lock=True,
     )
 

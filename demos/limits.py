@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 class Limits:
     """The defaults suit two processor cores and a hall of a hundred."""
 
-    runs: int = 16  # networks that write or read at once
+    runs: int = 100  # that are under way at once; they compute in turns, see models/turns.py
     queue: int = 100  # runs that may wait for their turn; further ones are told to come again
     rate: int = 20_000  # requests of one address a minute, 0 for any number: a hall that types may share one address
     sentence: int = 1_000_000  # characters of a text whose sentiment is read

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from models.tick import State
+from models.turns import TURNS
 
 BURST = 16  # results that one stream fetches at a time while it has company
 AHEAD = 16 * BURST  # results that may wait to be fetched; then the stream pauses, and the batch is smaller
@@ -63,8 +64,12 @@ class Together:
             while stream.out or not stream.over:
                 while stream.out:
                     yield stream.out.popleft()
-                with self.turn:
+                with TURNS.aside():  # whose results are ready shows them before more is computed
+                    self.turn.acquire()
+                try:
                     self._until_ready(stream)
+                finally:
+                    self.turn.release()
                 self._part()
             if stream.error:
                 raise stream.error

@@ -47,7 +47,7 @@ def table(texts: list[str]) -> Iterator[Any]:
     page = SimpleNamespace(summary=len, bars_of=len, table_of=len, file_of=len)
     for name in ("summary", "bars_of", "table_of", "file_of"):
         setattr(page, name, lambda rows, lang: len(rows))
-    return app.Many.compute(page, "en", "\n".join(texts), None, "en", "one_way", progress=lambda *_: None)
+    return app.Many.results(page, "en", "\n".join(texts), None, "en", "one_way", lambda *_: None)
 
 
 RUNS: dict[str, Callable[[], Iterator[Any]]] = {

@@ -274,10 +274,21 @@ def test_questions_wait_aside_and_too_many_are_refused_in_words(monkeypatch: pyt
 
 
 def test_every_script_asks_aside() -> None:
-    shown = [block for block in app.build().blocks.values() if isinstance(block, app.Drawing)]
+    shown = [block for block in app.build().blocks.values() if isinstance(block, gr.HTML)]
     functions = [function for drawing in shown for function in drawing.server_fns]
     assert {function.__name__ for function in functions} == {"inspect", "qr", "answer"}
     assert all(asyncio.iscoroutinefunction(function) for function in functions)
+
+
+def test_a_new_visitor_costs_no_look_at_all_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = app.build()
+    monkeypatch.setattr(type(blocks.default_config), "config_for_block", lambda *_: pytest.fail("looked"))
+    one, other = app.Visitor(blocks), app.Visitor(blocks)
+    key = next(key for key, block in blocks.blocks.items() if isinstance(block, gr.Textbox))
+    one[key] = gr.Textbox("mine", render=False)
+    one._update_value_in_config(key, "mine")
+    assert one[key].value == "mine"
+    assert other[key] is blocks.blocks[key]
 
 
 # ---- weights ----------------------------------------------------------------------------
