@@ -45,14 +45,14 @@ with gr.Blocks() as page:
     button.click(lambda text: f"{text} {time.time()}", box, out, show_progress="hidden")
 page.launch()
 """
-# Click, then wait until an attribute or a text has changed and the frame after it has been painted.
+# Click, then wait until an attribute or a text has changed, and until the frame that begins then has been painted.
 CLICK = """([button, place, name]) => new Promise((resolve) => {
   const node = document.querySelector(place), mark = () => node.dataset[name] ?? node.textContent;
   const before = mark(), begun = performance.now();
   document.querySelector(button).click();
   const look = () => {
     if (mark() === before) requestAnimationFrame(look);
-    else requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begun)));
+    else setTimeout(() => resolve(performance.now() - begun)); // after this frame's painting
   };
   look();
 })"""

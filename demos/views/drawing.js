@@ -154,19 +154,25 @@ function read() {
 }
 
 // The network writes faster than one can read: show what waits over the next few frames, the first
-// output soon, and all at once where it follows a text that is being typed.
+// output at once, and all of it where it follows a text that is being typed.
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let frame = null;
 function requestShow() {
   const waiting = records.length - shown;
   if (predicting) ask();
   else if (document.hidden || calm.matches) show(waiting);
+  else if (waiting && !shown) some();
   else if (waiting || (ended && stage.dataset.state === "running")) frame ??= requestAnimationFrame(() => {
     frame = null;
-    const first = shown ? 0 : Math.min(1 + records.findIndex((record) => "w" in record), 60);
-    show(LIVE ? waiting : Math.max(1, first, Math.ceil((records.length - shown) / 12)));
-    requestShow();
+    some();
   });
+}
+
+function some() {
+  const waiting = records.length - shown;
+  const first = shown ? 0 : Math.min(1 + records.findIndex((record) => "w" in record), 60);
+  show(LIVE ? waiting : Math.max(1, first, Math.ceil(waiting / 12)));
+  requestShow();
 }
 
 function show(count) {

@@ -163,10 +163,10 @@ function textView(root, { words, onSelect, onBranch }) {
   }
 
   function append(records) {
-    const atEnd = page.scrollHeight - page.scrollTop - page.clientHeight < 40;
+    const atEnd = !items.length || page.scrollHeight - page.scrollTop - page.clientHeight < 40;
     records.forEach(add);
     status.textContent = measure();
-    if (atEnd) page.scrollTop = page.scrollHeight;
+    if (atEnd) requestAnimationFrame(() => (page.scrollTop = page.scrollHeight)); // once the page is laid out anyway
   }
 
   function done() {

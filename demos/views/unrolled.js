@@ -64,6 +64,7 @@ function unrolled(root, { words, onSelect, onFollow, onNext, inspect }) {
     Object.assign(state, { header, steps: [], kinds: "", selected: -1, mode: "live", ended: false, layer: 0 });
     state.memory.reset(unrolledLanes(header).length * header.sizes[1]);
     state.lookups.clear();
+    frame ??= requestAnimationFrame(() => (frame = requestAnimationFrame(paint))); // the output itself goes first
     unfollow();
     relabel();
   }
@@ -87,15 +88,17 @@ function unrolled(root, { words, onSelect, onFollow, onNext, inspect }) {
   }
 
   function draw() {
-    frame ??= requestAnimationFrame(() => {
-      frame = null;
-      if (!state.header) return;
-      recolour();
-      outline.forEach((part) => part.draw?.());
-      look();
-      askLater();
-      speakLater();
-    });
+    frame ??= requestAnimationFrame(paint);
+  }
+
+  function paint() {
+    frame = null;
+    if (!state.header) return;
+    recolour();
+    outline.forEach((part) => part.draw?.());
+    look();
+    askLater();
+    speakLater();
   }
 
   // While text streams in, nobody reads every tick's figures: a few times a second will do.
@@ -613,12 +616,15 @@ function unrolledColumns(parent, model) {
     }
   }
 
+  // With the next drawing: to ask for the width now would have the whole page laid out once more.
   function repaint() {
     nodes.forEach((node) => node.remove());
     nodes.clear();
     geometry = null;
-    if (!state.header) return;
     if (!state.steps.length) shown = null;
+  }
+
+  function layOut() {
     [longest, pictures] = [0, false]; // another language has other names for what is no word
     measure(state.steps);
     const narrow = scroller.clientWidth < 420;
@@ -652,7 +658,7 @@ function unrolledColumns(parent, model) {
   }
 
   function draw() {
-    if (!geometry) repaint();
+    if (!geometry) layOut();
     const behind = state.header.directions > 1 ? LEFT : 12; // where the other direction begins
     tape.style.width = `${LEFT + state.steps.length * geometry.width + behind}px`;
     if (shown !== state.selected) bring(state.selected);
