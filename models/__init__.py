@@ -42,7 +42,7 @@ def warm() -> None:
     from models import device, packed, tick
 
     device.cores()
-    for layout in packed.layouts()[:1]:
+    if (layout := next(packed.layouts(), None)) is not None:
         tick.Matrix.pack = staticmethod(layout)
     for family in ("sentiment", "charlm"):
         for name in names(family):
@@ -103,7 +103,7 @@ def _known(name: str) -> tuple[str, str]:
 
 def _files(folder: Path) -> list[tuple[str, int, int]]:
     """What tells whether somebody has mended a network's files: their names, sizes and times."""
-    found = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    found = [(path.name, path.lstat()) for path in sorted(folder.iterdir())]
     return [(name, status.st_size, status.st_mtime_ns) for name, status in found]
 
 

@@ -18,7 +18,8 @@ from models.tick import State
 from models.turns import TURNS
 
 BURST = 16  # results that one stream fetches at a time while it has company
-AHEAD = 16 * BURST  # results that may wait to be fetched; then the stream pauses, and the batch is smaller
+AHEAD = 256  # results of a stream that may wait to be fetched; then it pauses, and the batch is smaller
+ALL_AHEAD = 4096  # of all streams together, at 30 KB each; but twice a burst each at least
 
 
 Writer = Generator[Any, Any, None]
@@ -92,7 +93,9 @@ class Together:
         """Advance all streams until this one has something to hand out: at once when it is alone,
         else a burst, since every change of thread costs as much as a tick."""
         while not stream.over and len(stream.out) < (BURST if len(self.streams) > 1 else 1):
-            self._tick([s for s in list(self.streams) if not s.over and len(s.out) < AHEAD])
+            streams = list(self.streams)
+            ahead = min(AHEAD, max(2 * BURST, ALL_AHEAD // len(streams)))
+            self._tick([s for s in streams if not s.over and len(s.out) < ahead])
 
     def _tick(self, streams: list[Stream]) -> None:
         """One tick of these streams."""

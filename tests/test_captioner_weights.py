@@ -179,7 +179,8 @@ def test_ticks_and_module_agree_on_the_shipped_weights() -> None:
     allowed = network.head_bias > -1e8
     for t, token in enumerate(ids):
         tick = network.tick([token], tick.state)
-        np.testing.assert_allclose(tick.logits[0][allowed], wanted[t][allowed], atol=1e-4)
+        close = 1e-4 if device.type == "cpu" else 1e-2  # a GPU rounds to ten bits before it multiplies
+        np.testing.assert_allclose(tick.logits[0][allowed], wanted[t][allowed], atol=close)
 
 
 def test_the_photo_is_squashed_as_in_training() -> None:

@@ -188,6 +188,14 @@ def test_a_mended_network_loads_without_a_restart(root: Path) -> None:
     assert works(NAME)
 
 
+def test_a_link_to_nowhere_is_a_missing_file(root: Path) -> None:
+    (root / NAME / "model.safetensors").unlink()
+    (root / NAME / "model.safetensors").symlink_to(root / "nowhere")
+    for _ in range(2):
+        with pytest.raises(NetworkError, match=NAME):
+            load(NAME)
+
+
 def test_a_damaged_network_is_not_read_again_before_it_is_mended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, take = [], Network._take
     monkeypatch.setattr(Network, "_take", lambda net, stored: (opened.append(net), take(net, stored)))

@@ -16,7 +16,7 @@ from models.together import AHEAD, Together, Writer
 STREAMS = 7
 
 
-@pytest.fixture(params=[None, *packed.layouts()], ids=["numpy", *(layout.__name__ for layout in packed.layouts())])
+@pytest.fixture(params=[None, *packed.layouts()], ids=lambda layout: layout.__name__ if layout else "numpy")
 def net(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
     monkeypatch.setattr(Matrix, "pack", request.param and staticmethod(request.param))
     return Network(folder)

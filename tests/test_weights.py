@@ -43,6 +43,14 @@ def test_poems_keep_their_form_by_themselves() -> None:
     assert share_in_form(models.load("charlm/tang")) >= 0.97
 
 
+@pytest.mark.parametrize("name", ["charlm/shakespeare", "charlm/tang", "charlm/hongloumeng", "captioner/flickr8k"])
+def test_half_precision_costs_the_tick_nothing(name: str) -> None:
+    net = models.load(name)
+    layers = [net.cell] if name.startswith("captioner") else net.layers
+    for matrix in (*(layer.weights for layer in layers), net.head):
+        assert np.abs(matrix.weights - matrix.weights.astype(np.float16)).max() <= 2.0**-25
+
+
 def test_the_cards_tables_are_what_was_measured() -> None:
     card = (models.ROOT / "charlm/README.md").read_text("utf-8")
     for name, rows in tables().items():
