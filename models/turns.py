@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 FAIR = 4  # every so many turns one is for a run that has been shown already
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+PLACES = min(CORES, 4)  # more would wait for Python's one lock, and keep the server's own thread from it
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 class Turns:
     """So many runs compute at a time."""
 
-    def __init__(self, places: int = CORES) -> None:
+    def __init__(self, places: int = PLACES) -> None:
         self.free, self.given, self.lock = places, 0, Lock()
         self.newcomers: deque[Event] = deque()
         self.others: deque[Event] = deque()
