@@ -1,7 +1,8 @@
 """Where the work is done.
 
-A tick is one row times a matrix of some hundred columns: NumPy on the CPU does it sooner than it
-could be sent to a GPU. Whole texts and photos go through a module of PyTorch; where there is a
+A tick is one row times a matrix of some hundred columns, half a millisecond's work for the CPU. An H100 does
+it in half of that (benchmarks/device.py), by a kernel that keeps the gates to itself, which the drawing shows:
+ticks stay on the CPU. Whole texts and photos go through a module of PyTorch; where there is a
 GPU, each module is timed on both with the work that it has to do, and stays where that is quicker.
 A ZeroGPU Space lends its GPU for single calls only, so that there only long work asks for it.
 """

@@ -16,7 +16,7 @@ from models.sentiment import calibrate, made, pretrain
 from models.sentiment.bag import Bag, as_ids, fit
 from models.sentiment.data import Row, chinese_tokenizer, held_out, read_rows, split_sentences, word_pieces
 from models.sentiment.evaluate import calibration_error, evaluate, scores
-from models.sentiment.explain import after_every_word, gradients, left_out
+from models.sentiment.explain import after_every_word, gradients, left_out, lstm_cell
 from models.sentiment.modeling import SentimentConfig
 from models.sentiment.network import Network, chance
 from models.sentiment.train import Settings, encode, gather, train, window
@@ -65,6 +65,15 @@ def test_the_temperature_softens_and_turns_nothing(tmp_path: Path) -> None:
     before = net.odds([TEXT])
     net.config["temperature"] *= 2
     np.testing.assert_allclose(net.odds([TEXT]), before / 2)
+
+
+def test_the_cell_written_out_is_pytorchs() -> None:
+    torch.manual_seed(2)
+    cell = torch.nn.LSTMCell(5, 7)
+    x, state = torch.randn(3, 5), (torch.randn(3, 7), torch.randn(3, 7))
+    weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+    for ours, theirs in zip(lstm_cell(x, state, *weights), cell(x, state), strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_the_curve_ends_in_the_verdict(net: Network) -> None:

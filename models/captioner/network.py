@@ -129,8 +129,9 @@ class Network:
         maps = torch.from_numpy(self.maps(photo[None]))  # (1, D, 9, 9)
         encoding = maps.mean((2, 3)).to(self.module.device).requires_grad_()
         inputs = torch.tensor([ids[:-1]], device=self.module.device)
-        logits = self.module(encoding, inputs)[0, -1]
-        (gradient,) = torch.autograd.grad(logits[ids[-1]], encoding)
+        with torch.backends.cudnn.flags(enabled=False):  # cuDNN's LSTM goes back in training only
+            logits = self.module(encoding, inputs)[0, -1]
+            (gradient,) = torch.autograd.grad(logits[ids[-1]], encoding)
         heat = torch.einsum("d,dij->ij", gradient[0].cpu(), maps[0]).relu()
         return (heat / heat.max().clamp(min=1e-12)).numpy()
 
