@@ -56,7 +56,7 @@ function lecture(root, page) {
     remember();
   });
   document.addEventListener("keydown", onKey);
-  addEventListener("resize", () => requestAnimationFrame(fit));
+  addEventListener("resize", fitLater);
 
   function onKey(event) {
     const key = event.key.toLowerCase();
@@ -91,6 +91,11 @@ function lecture(root, page) {
     }, 400);
   }
 
+  // A frame after the next: then the network is drawn, and its height is known.
+  function fitLater() {
+    requestAnimationFrame(() => requestAnimationFrame(fit));
+  }
+
   // The unrolled network as large as the room below the result allows.
   function fit() {
     const slot = document.getElementById(SLOT);
@@ -106,7 +111,7 @@ function lecture(root, page) {
   }
 
   function draw() {
-    requestAnimationFrame(fit);
+    fitLater();
     bar.hidden = !page.run();
     title.hidden = !presenting();
     buttons.present.setAttribute("aria-pressed", presenting());
@@ -129,7 +134,7 @@ function lecture(root, page) {
   }
 
   relabel();
-  return { draw, relabel, remember, fit: () => requestAnimationFrame(fit) };
+  return { draw, relabel, remember, fit: fitLater };
 }
 
 // ---- predict before reveal ------------------------------------------------------------------
