@@ -266,6 +266,7 @@ class Page:
 
     def __init__(self, demo: Demo, lang: gr.Radio, said: Words) -> None:
         self.demo, self.lang, self.said = demo, lang, said
+        self.quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang}
         said.add(gr.Markdown(elem_classes=["lead", "aside"]), lambda at: {"value": say(at, f"prose.{demo.name}")})
         guide = gr.Accordion(open=False, elem_classes="aside", elem_id=f"{demo.name}-tours")
         with said.add(guide, lambda at: {"label": say(at, "label.tours")}):
@@ -408,27 +409,26 @@ class Page:
         """The events of this demo. What the page sends is checked in `trace`."""
         inputs = [self.lang, *self.controls.values()]
         compute = {"outputs": self.drawing, "concurrency_id": "network", "concurrency_limit": LIMITS.runs}
-        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": self.lang}
-        small = quiet | {"queue": False}  # what computes nothing waits for no run
+        small = self.quiet | {"queue": False}  # what computes nothing waits for no run
         start = gr.on(
             [self.run.click, *(c.submit for c in self.controls.values() if isinstance(c, gr.Textbox))],
             self.start,
             inputs,
             **compute,
-            **quiet,
+            **self.quiet,
         )
-        branch = self.drawing.branch(self.go_on, inputs, **compute, **quiet)
+        branch = self.drawing.branch(self.go_on, inputs, **compute, **self.quiet)
         picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **small)
-        example = picked.then(self.start, inputs, **compute, **quiet)
+        example = picked.then(self.start, inputs, **compute, **self.quiet)
         begun = [start, branch, example]
         for tour, button in self.tours:
             shown = [self.more, *self.controls.values()]
             chosen = button.click(functools.partial(self.set_up, tour), None, shown, **small)
-            begun.append(chosen.then(self.start, inputs, js=look_at(self.demo, tour), **compute, **quiet))
+            begun.append(chosen.then(self.start, inputs, js=look_at(self.demo, tour), **compute, **self.quiet))
         for i in (i for i in self.demo.inputs if i.live):
             # A text box itself reports keys only: not what is pasted, deleted or composed.
             event = self.drawing.typed if i.kind == "text" else self.controls[i.name].input
-            begun.append(event(self.start, inputs, trigger_mode="always_last", **compute, **quiet))
+            begun.append(event(self.start, inputs, trigger_mode="always_last", **compute, **self.quiet))
         self.stop.click(None, cancels=begun, js=STOP, api_visibility="private")
         if {"network", "text"} <= set(self.controls) and all("network" in e for e in self.demo.examples):
             chosen, text = self.controls["network"], self.controls["text"]
@@ -441,13 +441,14 @@ class Page:
 
     def welcome(self, arrived: Any) -> None:
         """The events that show a newcomer what he finds, and then run what his link asks for."""
-        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": self.lang}
         name, inputs = self.demo.name, json.dumps([i.name for i in self.demo.inputs])
-        here = arrived.then(self.arrive, self.lang, [self.drawing, *self.controls.values()], **quiet | {"queue": False})
+        here = arrived.then(
+            self.arrive, self.lang, [self.drawing, *self.controls.values()], **self.quiet | {"queue": False}
+        )
         opener = gr.Button(visible="hidden", elem_id=f"{name}-open")
         here.then(None, js=OPEN.replace("NAME", name).replace("INPUTS", inputs), api_visibility="private")
         run = opener.click(
-            self.follow, self.lang, self.drawing, concurrency_id="network", concurrency_limit=LIMITS.runs, **quiet
+            self.follow, self.lang, self.drawing, concurrency_id="network", concurrency_limit=LIMITS.runs, **self.quiet
         )
         self.stop.click(None, cancels=[run], api_visibility="private")
 

@@ -146,7 +146,7 @@ def train(corpus: str, data: Path, out: Path, config: dict, settings: Settings) 
     batches = poem_batches if poems else stream_batches
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(out / "tokenizer.json"), pretty=False)
-    (out / "variants.json").write_text(json.dumps(variants, ensure_ascii=False), "utf-8")
+    (out / "variants.json").write_text(json.dumps(variants, ensure_ascii=False, separators=(",", ":")), "utf-8")
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists():
         run.resume(checkpoint)
