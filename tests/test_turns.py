@@ -54,22 +54,8 @@ def test_all_pieces_come_and_no_more_compute_than_there_are_places() -> None:
     assert turns.free == 2
 
 
-def test_who_has_shown_nothing_goes_first() -> None:
-    turns, go_on, done = Turns(1), Event(), []
-    holder, old = held(turns, go_on), turns.share(noting("old", done))
-    next(holder), next(old)
-    with ThreadPoolExecutor(3) as pool:
-        pool.submit(next, holder)
-        until(lambda: not turns.free)
-        pool.submit(next, old)
-        until(lambda: len(turns.others) == 1)
-        pool.submit(next, turns.share(noting("new", done)))
-        until(lambda: len(turns.newcomers) == 1)
-        go_on.set()
-    assert done == ["old", "new", "old"]
-
-
-def test_newcomers_do_not_keep_the_others_out() -> None:
+def order_with(newcomers: int) -> list[str]:
+    """Who computes, one after the other, where an old run and so many new ones wait for the only place."""
     turns, go_on, done = Turns(1), Event(), []
     holder, old = held(turns, go_on), turns.share(noting("old", done))
     next(holder), next(old)
@@ -78,11 +64,19 @@ def test_newcomers_do_not_keep_the_others_out() -> None:
         until(lambda: not turns.free)
         pool.submit(next, old)
         until(lambda: len(turns.others) == 1)
-        for count in range(1, 3 * FAIR):
+        for count in range(1, newcomers + 1):
             pool.submit(next, turns.share(noting("new", done)))
             until(lambda count=count: len(turns.newcomers) == count)
         go_on.set()
-    assert "old" in done[1 : 1 + FAIR]
+    return done
+
+
+def test_who_has_shown_nothing_goes_first() -> None:
+    assert order_with(1) == ["old", "new", "old"]
+
+
+def test_newcomers_do_not_keep_the_others_out() -> None:
+    assert "old" in order_with(3 * FAIR - 1)[1 : 1 + FAIR]
 
 
 def test_an_error_or_an_end_frees_the_place() -> None:
