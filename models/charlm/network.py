@@ -104,14 +104,16 @@ class Network:
 
     def rows(self, tick: Tick) -> list[Row]:
         """The parts of a tick of B streams; what all need is computed for all at once."""
-        belief = soften(tick.logits)  # (B, V)
+        belief, each = soften(tick.logits), np.arange(len(tick.logits))[:, None]  # (B, V), (B, 1)
         best = np.argpartition(-belief, BEST)[:, :BEST]
-        best = np.take_along_axis(best, np.argsort(-np.take_along_axis(belief, best, 1), 1, kind="stable"), 1)
-        h = np.stack([layer.h for layer in tick.state], 1)  # L of (B, H) -> (B, L, H)
-        c = [None] * len(h) if tick.state[0].c is None else np.stack([layer.c for layer in tick.state], 1)
-        gates = {name: np.stack([layer[name] for layer in tick.gates], 1) for name in tick.gates[0]}
-        of = [{name: gate[i] for name, gate in gates.items()} for i in range(len(h))]
-        return [Row(*parts) for parts in zip(tick.logits, belief, best, h, c, of, strict=True)]
+        best = best[each, np.argsort(-belief[each, best], 1, kind="stable")]
+        h = np.array([layer.h for layer in tick.state])  # L of (B, H) -> (L, B, H)
+        c = None if tick.state[0].c is None else np.array([layer.c for layer in tick.state])
+        gates = {name: np.array([layer[name] for layer in tick.gates]) for name in tick.gates[0]}
+        return [
+            Row(*told, h[:, i], None if c is None else c[:, i], {name: gate[:, i] for name, gate in gates.items()})
+            for i, told in enumerate(zip(tick.logits, belief, best, strict=True))
+        ]
 
     def normalise(self, text: str) -> str:
         """The text in the characters that the network was trained on, where there is one."""
