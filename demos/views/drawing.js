@@ -153,25 +153,32 @@ function read() {
   requestShow();
 }
 
-// The network writes faster than one can read: show what waits over the next few frames, the first
+// The network writes faster than one can read: show what waits over the next fifth of a second, the first
 // output at once, and all of it where it follows a text that is being typed.
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const SPREAD = 200; // milliseconds
 let frame = null;
 function requestShow() {
   const waiting = records.length - shown;
   if (predicting) ask();
   else if (document.hidden || calm.matches) show(waiting);
   else if (waiting && !shown) some();
-  else if (waiting || (ended && stage.dataset.state === "running")) frame ??= requestAnimationFrame(() => {
+  else if (waiting || (ended && stage.dataset.state === "running")) requestFrame(performance.now());
+}
+
+// The slower the frames come, the more each of them shows.
+function requestFrame(asked) {
+  frame ??= requestAnimationFrame(() => {
     frame = null;
-    some();
+    some(performance.now() - asked);
   });
 }
 
-function some() {
+function some(passed = 0) {
   const waiting = records.length - shown;
   const first = shown ? 0 : Math.min(1 + records.findIndex((record) => "w" in record), 60);
-  show(LIVE ? waiting : Math.max(1, first, Math.ceil(waiting / 12)));
+  const due = Math.ceil(Math.min(1, Math.max(1 / 12, passed / SPREAD)) * waiting);
+  show(LIVE ? waiting : Math.max(1, first, due));
   requestShow();
 }
 

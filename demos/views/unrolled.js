@@ -727,8 +727,10 @@ function unrolledExtent(text) {
   return unrolledCharacters(text).reduce((sum, character) => sum + (wide.test(character) ? 2 : 1), 0);
 }
 
+const unrolledSegmenter = new Intl.Segmenter();
+
 function unrolledCharacters(text) {
-  return [...new Intl.Segmenter().segment(text)].map(({ segment }) => segment);
+  return [...unrolledSegmenter.segment(text)].map(({ segment }) => segment);
 }
 
 // One tick, from its own middle: x runs from 0 to the column's width.
