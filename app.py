@@ -4,6 +4,7 @@ No model code here: a demo tells its inputs, its words stand in demos/text, and 
 drawn comes from the steps that it yields.
 """
 
+import ctypes
 import functools
 import inspect
 import itertools
@@ -54,6 +55,7 @@ HOUSEWORK = 60.0  # seconds between two sweeps
 LAST_WORDS = 1.0  # seconds in which the end of a run reaches its reader
 HELD = 100 * photos.BYTES  # bytes of uploads that outlive a sweep
 SWITCH = 0.001  # seconds that one thread of Python keeps the others waiting; a request changes threads a dozen times
+ARENAS = (-8, 2)  # M_ARENA_MAX of glibc's malloc.h, and how many parts memory is handed out from
 SMALL = 24  # threads for what waits for no run
 LOOKS = 4  # questions of the page's scripts that are answered at once
 WAITING = 100  # further ones that may wait
@@ -949,6 +951,7 @@ def main() -> None:
     # A core that waits for the other's share of a product sleeps: spinning, it would keep that one from its work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.setswitchinterval(SWITCH)
+    share_memory()
     open_many()
     if "SPACE_ID" in os.environ:  # only the hub's proxy reaches a Space; it names the visitor
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
@@ -961,6 +964,14 @@ def main() -> None:
     blocks = build()
     launch(blocks)
     attend(blocks)
+
+
+def share_memory() -> None:
+    """Let a hundred threads share a few stores of free memory: with one each, what a run gives back lies idle
+    until the same thread runs again, and a hall's memory grows for minutes. Only glibc has the setting."""
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(AttributeError, TypeError, OSError):
+            ctypes.CDLL(None).mallopt(*ARENAS)
 
 
 def open_many() -> None:

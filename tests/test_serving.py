@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -482,3 +484,32 @@ def test_the_programs_in_the_readme_run(
     out = capsys.readouterr().out
     assert json.dumps("positive")[1:-1] in out
     assert len(out.splitlines()) >= 3
+
+
+STORES = """
+import ctypes, sys, threading
+import app
+if sys.argv[1:]:
+    app.share_memory()
+together = threading.Barrier(8)
+def work():
+    together.wait()
+    kept = [bytearray(1000) for _ in range(100)]
+    together.wait()
+workers = [threading.Thread(target=work) for _ in range(8)]
+[worker.start() for worker in workers]
+[worker.join() for worker in workers]
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+libc.malloc_info(0, out := ctypes.c_void_p(libc.fdopen(1, b"w")))
+libc.fflush(out)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has the setting")
+def test_all_threads_share_two_stores_of_free_memory() -> None:
+    def stores(*given: str) -> int:
+        done = subprocess.run([sys.executable, "-c", STORES, *given], cwd=ROOT, capture_output=True, text=True)
+        return done.stdout.count("<heap nr")
+
+    assert 1 <= stores("shared") <= 2 < stores()

@@ -111,11 +111,11 @@ def drawn(page: Page) -> Callable[[str], None]:
     return lambda value: page.evaluate("(value) => { props.value = value; watchers.value(); }", value)
 
 
-def run_of(name: str, tokens: list[str]) -> str:
+def run_of(name: str, tokens: list[str], kinds: str = "BW") -> str:
     """The trace of a run that writes these tokens."""
     header = {"run": name, "demo": "many_to_many", "pattern": "R*BW*", "cell": "gru", "sizes": [8, 64, 30], "layers": 2}
     header |= {"network": "x", "inputs": {}, "unknown": [], "unread": 0, "read": 0, "devices": {}}
-    return "".join([line(header), *(step_line(step) for step in made_up("BW", tokens)), line({"end": True})])
+    return "".join([line(header), *(step_line(step) for step in made_up(kinds, tokens)), line({"end": True})])
 
 
 def test_a_run_that_was_asked_for_earlier_is_not_drawn_over_a_later_one(wide: Page) -> None:
@@ -133,6 +133,34 @@ def test_a_run_that_was_asked_for_earlier_is_not_drawn_over_a_later_one(wide: Pa
     expect(page).to_contain_text("f")
     give(line({"run": "5f2", "error": "a later error"}))
     expect(wide.locator("#drawing .notice")).to_have_text("a later error")
+
+
+def test_the_slower_the_frames_come_the_more_each_of_them_shows(browser: Browser) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        give = drawn(page)
+        page.evaluate(
+            """() => {
+              let clock = 0, due = [];
+              performance.now = () => clock;
+              window.requestAnimationFrame = (frame) => due.push(frame);
+              window.framesUntilDone = (apart) => {
+                let count = 0;
+                while (document.querySelector(".drawing").dataset.state !== "done") {
+                  clock += apart;
+                  due.splice(0).forEach((frame) => frame(clock));
+                  count += 1;
+                }
+                return count;
+              };
+            }"""
+        )
+        frames = {}
+        for name, apart in (("5f0", 16), ("5f1", 50), ("5f2", 1000)):
+            give(run_of(name, ["a", "b"], "B" + 60 * "W"))
+            frames[apart] = page.evaluate("framesUntilDone", apart)
+            expect(page.locator("#drawing .token[data-role=written]")).to_have_count(61)
+    assert frames[16] > 20 > frames[50] > 5 > frames[1000]
 
 
 @pytest.fixture
