@@ -268,7 +268,7 @@ class Page:
 
     def __init__(self, demo: Demo, lang: gr.Radio, said: Words) -> None:
         self.demo, self.lang, self.said = demo, lang, said
-        self.quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang}
+        self.quiet = quiet(lang)
         said.add(gr.Markdown(elem_classes=["lead", "aside"]), lambda at: {"value": say(at, f"prose.{demo.name}")})
         guide = gr.Accordion(open=False, elem_classes="aside", elem_id=f"{demo.name}-tours")
         with said.add(guide, lambda at: {"label": say(at, "label.tours")}):
@@ -774,13 +774,18 @@ def foundations_page(blocks: gr.Blocks) -> None:
         follow(blocks, lang, said, "foundations.title")
 
 
+def quiet(lang: gr.Radio) -> dict[str, Any]:
+    """What an event of the page's own has. Where one may show its progress, Gradio's page looks again at every
+    later event: at one place only."""
+    return {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang}
+
+
 def follow(blocks: gr.Blocks, lang: gr.Radio, said: Words, title: str) -> Any:
     """Let a page's words and its window's title follow its language; returns the event of its opening."""
-    # Where an event may show its progress, Gradio's page looks again at every later event: at one place only.
-    quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang, "queue": False}
-    lang.input(said.updates, lang, said.components, js=titled_by(title, KEEP_LANGUAGE), **quiet)
+    small = quiet(lang) | {"queue": False}
+    lang.input(said.updates, lang, said.components, js=titled_by(title, KEEP_LANGUAGE), **small)
     choose = titled_by(title, CHOOSE_LANGUAGE)
-    arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=choose, **quiet)
+    arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=choose, **small)
     arrived.then(None, lang, js=CHOSEN_SINCE, api_visibility="private")
     return arrived
 
@@ -855,8 +860,7 @@ def build() -> gr.Blocks:
                     served(demo, name, function), api_name=name, concurrency_id="network", concurrency_limit=LIMITS.runs
                 )
         arrived = follow(blocks, lang, said, "gallery.title")
-        quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang}
-        blocks.load(open_tab, None, [outer, *inner.values()], queue=False, **quiet)
+        blocks.load(open_tab, None, [outer, *inner.values()], queue=False, **quiet(lang))
         for page in pages:
             page.welcome(arrived)
     foundations_page(blocks)

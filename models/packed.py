@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models import device
 
-ROWS = (3, 65)  # FBGEMM sums up one row, or two, in another order than more; see `alike`
+ROWS = range(3, 65)  # FBGEMM sums up one row, or two, in another order than more; see `alike`
 SIZE = (2048, 1024)  # of the matrix with which that is tried out, and with how many streams
 COMPANY = (1, 2, 3, 4, 5, 7, 10, 16, 33, 64)
 STREAMS = 8  # for which oneDNN chooses its layout; it serves any number
@@ -44,9 +44,9 @@ def alike() -> list[int]:
     """With how many rows at once FBGEMM sums up every row in the same order. It cuts the rows into parts, and
     which ones depends on the processor; the last of seven, with AVX2, are two that go another way."""
     weights = np.random.default_rng(1).random((64, SIZE[1]), np.float32)
-    layout, rows = _prepacked(weights), np.repeat(weights[:1], ROWS[1], 0)
-    sums = {count: {row.tobytes() for row in _product(rows[:count], layout)} for count in range(*ROWS)}
-    return [count for count in sums if sums[count] == sums[ROWS[0]]]
+    layout, rows = _prepacked(weights), np.repeat(weights[:1], ROWS.stop, 0)
+    sums = {count: {row.tobytes() for row in _product(rows[:count], layout)} for count in ROWS}
+    return [count for count in sums if sums[count] == sums[ROWS.start]]
 
 
 def in_half(weights: NDArray[np.float32]) -> Times:  # (N, K)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import platform
 import re
 import shutil
 import signal
@@ -506,7 +507,7 @@ libc.fflush(out)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has the setting")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the setting")
 def test_all_threads_share_two_stores_of_free_memory() -> None:
     def stores(*given: str) -> int:
         done = subprocess.run([sys.executable, "-c", STORES, *given], cwd=ROOT, capture_output=True, text=True)
