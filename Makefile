@@ -23,7 +23,7 @@ space: .venv/demo  ## build the folder that is uploaded to a Space, and check it
 benchmarks: .venv/dev chromium  ## measure how quick and steady the serving is; writes benchmarks/RESULTS.md
 	missed=0; for name in startup together page load replicas device; do $(BIN)/python -m benchmarks.$$name || missed=1; done; exit $$missed
 
-audit: .venv/demo  ## look the packages up among the known weaknesses; asks pypi.org
+audit: .venv/demo  ## look the packages up among the known weaknesses; asks the internet
 	$(BIN)/pip install --quiet pip-audit==2.10.1
 	$(BIN)/pip-audit --requirement requirements.txt
 

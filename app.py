@@ -126,6 +126,7 @@ OPEN = """() => {
   const link = new URLSearchParams(location.search), inputs = INPUTS;
   if (link.get('tab') === 'NAME' && inputs.some((name) => link.has(name))) document.getElementById('NAME-open').click();
 }"""
+PACK = "(...given) => [JSON.stringify(given)]"
 STOP = "() => { document.dispatchEvent(new Event('gallery:stop')); }"
 
 
@@ -266,9 +267,8 @@ class PhotoBox(gr.Image):
 class Page:
     """Lays one demo out and connects it."""
 
-    def __init__(self, demo: Demo, lang: gr.Radio, said: Words) -> None:
-        self.demo, self.lang, self.said = demo, lang, said
-        self.quiet = quiet(lang)
+    def __init__(self, demo: Demo, lang: gr.Radio, said: Words, quiet: dict[str, Any]) -> None:
+        self.demo, self.lang, self.said, self.quiet = demo, lang, said, quiet
         said.add(gr.Markdown(elem_classes=["lead", "aside"]), lambda at: {"value": say(at, f"prose.{demo.name}")})
         guide = gr.Accordion(open=False, elem_classes="aside", elem_id=f"{demo.name}-tours")
         with said.add(guide, lambda at: {"label": say(at, "label.tours")}):
@@ -297,6 +297,9 @@ class Page:
                 Many(self)
         with said.add(gr.Accordion(open=False, elem_classes="aside"), lambda at: {"label": say(at, "label.card")}):
             said.add(gr.Markdown(), lambda at: {"value": facts(demo, at)})
+        self.packed = gr.Textbox(visible=False)
+        network = {"concurrency_id": "network", "concurrency_limit": LIMITS.runs}
+        self.compute = quiet | network | {"outputs": self.drawing}
         self.connect()
 
     def control(self, given: Input) -> Any:
@@ -409,28 +412,19 @@ class Page:
 
     def connect(self) -> None:
         """The events of this demo. What the page sends is checked in `trace`."""
-        inputs = [self.lang, *self.controls.values()]
-        compute = {"outputs": self.drawing, "concurrency_id": "network", "concurrency_limit": LIMITS.runs}
         small = self.quiet | {"queue": False}  # what computes nothing waits for no run
-        start = gr.on(
-            [self.run.click, *(c.submit for c in self.controls.values() if isinstance(c, gr.Textbox))],
-            self.start,
-            inputs,
-            **compute,
-            **self.quiet,
-        )
-        branch = self.drawing.branch(self.go_on, inputs, **compute, **self.quiet)
+        pressed = [self.run.click, *(c.submit for c in self.controls.values() if isinstance(c, gr.Textbox))]
+        branch = self.drawing.branch(self.go_on, [self.lang, *self.controls.values()], **self.compute)
         picked = self.shelf.click(self.fill, self.shelf, [self.controls[n] for n in self.columns], **small)
-        example = picked.then(self.start, inputs, **compute, **self.quiet)
-        begun = [start, branch, example]
+        begun = [branch, self.run_after(functools.partial(gr.on, pressed)), self.run_after(picked.then)]
         for tour, button in self.tours:
             shown = [self.more, *self.controls.values()]
             chosen = button.click(functools.partial(self.set_up, tour), None, shown, **small)
-            begun.append(chosen.then(self.start, inputs, js=look_at(self.demo, tour), **compute, **self.quiet))
+            begun.append(self.run_after(chosen.then, js=look_at(self.demo, tour)))
         for i in (i for i in self.demo.inputs if i.live):
             # A text box itself reports keys only: not what is pasted, deleted or composed.
             event = self.drawing.typed if i.kind == "text" else self.controls[i.name].input
-            begun.append(event(self.start, inputs, trigger_mode="always_last", **compute, **self.quiet))
+            begun.append(self.run_after(event, trigger_mode="always_last"))
         self.stop.click(None, cancels=begun, js=STOP, api_visibility="private")
         if {"network", "text"} <= set(self.controls) and all("network" in e for e in self.demo.examples):
             chosen, text = self.controls["network"], self.controls["text"]
@@ -441,6 +435,12 @@ class Page:
                 self.show, [self.controls[name]], [self.controls[i.name] for i in hidden], **small
             )
 
+    def run_after(self, event: Callable[..., Any], js: str = PACK, **settings: Any) -> Any:
+        """A run from the controls after an event. Gradio's page tells every input of a run again and again how
+        all runs go, so there is but one: what the others hold, as JSON."""
+        packed = event(None, [self.lang, *self.controls.values()], self.packed, js=js, api_visibility="private")
+        return packed.then(self.start, self.packed, **self.compute, **settings)
+
     def welcome(self, arrived: Any) -> None:
         """The events that show a newcomer what he finds, and then run what his link asks for."""
         name, inputs = self.demo.name, json.dumps([i.name for i in self.demo.inputs])
@@ -449,9 +449,7 @@ class Page:
         )
         opener = gr.Button(visible="hidden", elem_id=f"{name}-open")
         here.then(None, js=OPEN.replace("NAME", name).replace("INPUTS", inputs), api_visibility="private")
-        run = opener.click(
-            self.follow, self.lang, self.drawing, concurrency_id="network", concurrency_limit=LIMITS.runs, **self.quiet
-        )
+        run = opener.click(self.follow, self.lang, **self.compute)
         self.stop.click(None, cancels=[run], api_visibility="private")
 
     def arrive(self, lang: str, request: gr.Request) -> list[Any]:
@@ -488,8 +486,9 @@ class Page:
         """The controls' values by name."""
         return dict(zip(self.controls, given, strict=True))
 
-    def start(self, lang: str, *given: Any) -> Iterator[str]:
+    def start(self, packed: str) -> Iterator[str]:
         """A new run from the controls."""
+        lang, *given = json.loads(packed)
         yield from trace(self.demo, lang, self.values(given))
 
     def go_on(self, event: gr.EventData, lang: str, *given: Any) -> Iterator[str]:
@@ -558,9 +557,7 @@ class Many:
             [page.lang, self.table],
             [self.told, self.table],
             queue=False,
-            api_visibility="private",
-            show_progress="hidden",
-            show_progress_on=self.told,
+            **page.quiet,
         )
 
     def compute(
@@ -658,7 +655,7 @@ def look_at(demo: Demo, tour: Tour) -> str:
     """Tell the drawing at which tick it is to look once the run is there."""
     told = json.dumps({"slot": f"{demo.name}-unrolled", "tick": tour.tick})
     event = f"new CustomEvent('gallery:look', {{ detail: {told} }})"
-    return f"(...given) => {{ document.dispatchEvent({event}); return given; }}"
+    return f"(...given) => {{ document.dispatchEvent({event}); return [JSON.stringify(given)]; }}"
 
 
 def unsaid(demo: Demo) -> dict[str, Any]:
@@ -762,6 +759,7 @@ def foundations_page(blocks: gr.Blocks) -> None:
         "CODE": foundations.sources(),
     }
     with blocks.route("Foundations", "foundations", show_in_navbar=False):
+        quiet = quietly()
         lang = head(said, "foundations.head", "foundations.back", "./")
         drawing = gr.HTML(
             html_template='<div class="foundations"></div>',
@@ -771,18 +769,18 @@ def foundations_page(blocks: gr.Blocks) -> None:
             elem_id="foundations",
         )
         said.add(drawing, lambda at: {"lang": at})
-        follow(blocks, lang, said, "foundations.title")
+        follow(blocks, lang, said, "foundations.title", quiet)
 
 
-def quiet(lang: gr.Radio) -> dict[str, Any]:
-    """What an event of the page's own has. Where one may show its progress, Gradio's page looks again at every
-    later event: at one place only."""
-    return {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": lang}
+def quietly() -> dict[str, Any]:
+    """What an event of the page's own has. Gradio's page tells each component that may show an event's progress, at
+    every later event, too: at one only, which is never shown and, as the first of its page, soon found."""
+    return {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": gr.Textbox(visible=False)}
 
 
-def follow(blocks: gr.Blocks, lang: gr.Radio, said: Words, title: str) -> Any:
+def follow(blocks: gr.Blocks, lang: gr.Radio, said: Words, title: str, quiet: dict[str, Any]) -> Any:
     """Let a page's words and its window's title follow its language; returns the event of its opening."""
-    small = quiet(lang) | {"queue": False}
+    small = quiet | {"queue": False}
     lang.input(said.updates, lang, said.components, js=titled_by(title, KEEP_LANGUAGE), **small)
     choose = titled_by(title, CHOOSE_LANGUAGE)
     arrived = blocks.load(said.arrive, lang, [lang, *said.components], js=choose, **small)
@@ -847,20 +845,21 @@ def build() -> gr.Blocks:
     """The whole page."""
     said, pages, inner = Words(), [], {}
     with Gallery(title=say("en", "gallery.title"), analytics_enabled=False, delete_cache=(60, LIMITS.keep)) as blocks:
+        quiet = quietly()
         lang = head(said, "gallery.head", "foundations.open", "./foundations")
         with gr.Tabs() as outer:
             for tab, demos in itertools.groupby(discover(), key=lambda demo: demo.tab):
                 with titled(said, tab, f"tab.{tab}"), gr.Tabs() as inner[tab]:
                     for demo in demos:
                         with titled(said, demo.name, f"demo.{demo.name}"):
-                            pages.append(Page(demo, lang, said))
+                            pages.append(Page(demo, lang, said, quiet))
         for demo in discover():
             for name, function in demo.api.items():
                 gr.api(
                     served(demo, name, function), api_name=name, concurrency_id="network", concurrency_limit=LIMITS.runs
                 )
-        arrived = follow(blocks, lang, said, "gallery.title")
-        blocks.load(open_tab, None, [outer, *inner.values()], queue=False, **quiet(lang))
+        arrived = follow(blocks, lang, said, "gallery.title", quiet)
+        blocks.load(open_tab, None, [outer, *inner.values()], queue=False, **quiet)
         for page in pages:
             page.welcome(arrived)
     foundations_page(blocks)

@@ -21,7 +21,7 @@ import httpx
 
 from benchmarks.results import Bound, save
 from demos import discover, photos
-from tests.serving import process_of
+from tests.serving import packed_inputs, process_of
 
 THINK = 6.0  # seconds between two runs of a visitor, on average
 SENTENCES = (
@@ -52,17 +52,18 @@ class Tally:
 
 
 def requests_of(config: dict[str, Any]) -> dict[str, tuple[int, list[dict[str, Any]]]]:
-    """A demo's name -> the event that starts its run, and its input components."""
+    """A demo's name -> the event that starts its run, and the components whose values it is given as JSON."""
     components = {c["id"]: c for c in config["components"]}
+    packers = packed_inputs(config)
     starts = [d for d in config["dependencies"] if d["api_name"].startswith("start")]
     found = {}
     for event in starts:
         name = components[event["outputs"][0]]["props"]["elem_id"].removesuffix("-drawing")
-        found.setdefault(name, (event["id"], [components[i] for i in event["inputs"]]))
+        found.setdefault(name, (event["id"], [components[i] for i in packers[event["inputs"][0]]]))
     return found
 
 
-async def asked(client: httpx.AsyncClient, name: str, inputs: list[dict[str, Any]], chance: random.Random) -> list[Any]:
+async def asked(client: httpx.AsyncClient, name: str, inputs: list[dict[str, Any]], chance: random.Random) -> str:
     """What a visitor of a tab enters: the controls as they stand, a text or photo and a seed of his own."""
     own = {f"{name}-seed": chance.randrange(10**4), f"{name}-length": chance.randrange(100, 1000)}
     own |= {"language": "en", f"{name}-text": chance.choice(SENTENCES)}
@@ -70,7 +71,7 @@ async def asked(client: httpx.AsyncClient, name: str, inputs: list[dict[str, Any
         photo = photos.FOLDER / f"{chance.choice(photos.examples())}.jpg"
         sent = await client.post("/gradio_api/upload", files={"files": (photo.name, photo.read_bytes())})
         own[f"{name}-photo"] = {"path": sent.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
-    return [own.get(c["props"].get("elem_id"), c["props"].get("value")) for c in inputs]
+    return json.dumps([own.get(c["props"].get("elem_id"), c["props"].get("value")) for c in inputs])
 
 
 async def visit(
@@ -113,7 +114,7 @@ async def visitor(
             event, inputs = events[name]
             try:
                 data = await asked(client, name, inputs, chance)
-                await visit(client, (event, data), (session, lang), tally)
+                await visit(client, (event, [data]), (session, lang), tally)
             except (httpx.HTTPError, ValueError) as error:
                 tally.errors.append(repr(error))
             await asyncio.sleep(think and chance.expovariate(1 / think))

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.serving import ROOT, free_port
+from tests.serving import ROOT, free_port, packed_inputs
 
 MARKER = "HOSTILE-MARKER"  # in visitors' texts; no part of it may be in the log
 SECRET = "VALUE-OF-AN-ENVIRONMENT-VARIABLE"
@@ -386,12 +386,17 @@ def private_shots(config: dict[str, Any]) -> Iterator[Shot]:
     """Every event of the page with forged values, and events that do not exist."""
     props = {component["id"]: component["props"] for component in config["components"]}
     number = iter(range(10**6))
+    packers = packed_inputs(config)
     for event in config["dependencies"]:
         valid = VALID.get(event["api_name"]) or [small(props[i]) for i in event["inputs"]]
         for data, more in drawn(
             st.tuples(spoilt(valid), st.sampled_from([{}, {"trigger_id": 10**9}, {"trigger_id": 1}])), 6
         ):
             yield joined(next(number), event["id"], data, **more)
+        if event["inputs"] and event["inputs"][0] in packers:
+            controls = [small(props[i]) for i in packers[event["inputs"][0]]]
+            for data in drawn(spoilt(controls) | VALUES, 20):
+                yield joined(next(number), event["id"], [json.dumps(data)])
         if "branch" in [name for _, name in event["targets"]]:
             for data in drawn(
                 VALUES | st.fixed_dictionaries({"inputs": VALUES, "written": VALUES, "chosen": VALUES}), 60

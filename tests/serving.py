@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -67,3 +68,8 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+def packed_inputs(config: dict[str, Any]) -> dict[int, list[int]]:
+    """The component that holds a run's inputs as JSON -> the components from which they come."""
+    return {d["outputs"][0]: d["inputs"] for d in config["dependencies"] if "JSON.stringify(given)" in str(d["js"])}

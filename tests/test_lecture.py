@@ -136,7 +136,7 @@ def test_an_experiment_opens_the_settings_that_it_sets(tour: Tour) -> None:
 def pages() -> list[app.Page]:
     """Every tab, laid out."""
     with gr.Blocks():
-        return [app.Page(demo, gr.Radio(), app.Words()) for demo in DEMOS.values()]
+        return [app.Page(demo, gr.Radio(), app.Words(), app.quietly()) for demo in DEMOS.values()]
 
 
 def test_a_new_file_is_all_that_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

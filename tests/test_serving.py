@@ -32,7 +32,7 @@ from demos.base import InputError
 from demos.text import LANGUAGES, say
 from hosting import guard
 from models import checksums
-from tests.serving import ROOT, gallery, process_of
+from tests.serving import ROOT, gallery, packed_inputs, process_of
 
 PHOTO = photos.FOLDER / f"{photos.examples()[0]}.jpg"
 CONTINUE = ["ROMEO:\n", "hongloumeng", 5, 0.8, 0, 1.0, 1, "五绝", ""]
@@ -416,11 +416,23 @@ def test_only_runs_wait_in_the_queue() -> None:
     assert {"start", "follow", "compute", "continue"} <= {function.api_name for function in functions if function.queue}
 
 
+def test_a_run_has_one_input() -> None:
+    """Each further one would be told, at every later click, how the run went."""
+    config = app.build().config
+    starts = [event for event in config["dependencies"] if str(event["api_name"]).startswith("start")]
+    packers, kinds = packed_inputs(config), {c["id"]: c["type"] for c in config["components"]}
+    assert len(starts) >= 3 * len(discover())
+    for event in starts:
+        (packed,) = event["inputs"]
+        assert kinds[packers[packed][0]] == "radio"
+        assert len(packers[packed]) >= 3
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_newcomer_finds_an_example_or_the_values_of_his_link(lang: str) -> None:
     demo = next(demo for demo in discover() if demo.name == "many_to_many")
     with gr.Blocks():
-        page = app.Page(demo, gr.Radio(), app.Words())
+        page = app.Page(demo, gr.Radio(), app.Words(), app.quietly())
     plain, foreign, own = (
         SimpleNamespace(query_params=params)
         for params in ({}, {"tab": "aligned", "text": "x"}, {"tab": demo.name, "text": "KING:", "length": "7"})
