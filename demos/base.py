@@ -4,12 +4,14 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 LONGEST_TOKEN = 64  # characters; a token that the page sends back
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Candidate(NamedTuple):
@@ -38,8 +40,7 @@ class Beam(NamedTuple):
     greedy: bool = False
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One tick: what went in, what came out, and the memory in between.
 
     `read` came from outside and `written` goes out; `fed` is a token of the network's own
@@ -54,13 +55,13 @@ class Step:
     chosen: bool = False  # `written` was set by the visitor, not drawn
     surprise: float | None = None
     before: str = ""  # what stood in the text between the token before and this one
-    verdicts: Mapping[str, float] = field(default_factory=dict)  # reader -> p(positive), if the text ended here
-    effects: Mapping[str, float] = field(default_factory=dict)  # method -> what this word adds to the log-odds
-    pulls: Mapping[str, float] = field(default_factory=dict)  # reader -> norm of the verdict's gradient for h_t
+    verdicts: Mapping[str, float] = NONE  # reader -> p(positive), if the text ended here
+    effects: Mapping[str, float] = NONE  # method -> what this word adds to the log-odds
+    pulls: Mapping[str, float] = NONE  # reader -> norm of the verdict's gradient for h_t
     candidates: tuple[Candidate, ...] = ()
     state: NDArray[np.float32] | None = None  # h_t of every layer, (L, H)
     memory: NDArray[np.float32] | None = None  # c_t of an LSTM, (L, H)
-    gates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # name -> (L, H)
+    gates: Mapping[str, NDArray[np.float32]] = NONE  # name -> (L, H)
     replaced: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # h and c put in place of the last ones
     beams: tuple[Beam, ...] = ()  # all beginnings that a beam search looked at in this tick
     later: tuple[tuple[Beam, ...], ...] = ()  # with the last word of a caption: those that grew longer, tick by tick

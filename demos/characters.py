@@ -11,6 +11,7 @@ from demos.base import Candidate, Input, Step, around, unit_numbers
 from demos.limits import LIMITS
 from models import device
 from models.charlm.network import Row
+from models.together import Wish
 
 BOOKS = ("shakespeare", "tang", "hongloumeng")
 LONGEST = LIMITS.beginning  # characters read
@@ -26,12 +27,13 @@ class Reader:
         self.net = net
         self.belief: NDArray | None = None  # (V,)
 
-    def tick(self, token: str) -> Generator[int, Row, dict[str, Any]]:
-        """Put one token in; returns the step's state, memory, gates and surprise."""
+    def tick(self, token: str, temperature: float = 1.0) -> Generator[Wish, Row, dict[str, Any]]:
+        """Put one token in; returns the step's state, memory, gates and surprise. What comes next can be drawn
+        at this temperature."""
         id_ = self.net.id(token)
         surprise = None if self.belief is None else -float(np.log2(max(self.belief[id_], 1e-30)))
-        row = yield id_
-        self.logits, self.belief, self.best = row.logits, row.belief, row.best  # (V,), (V,), ids
+        row = yield Wish(id_, temperature)
+        self.belief, self.chances, self.best = row.belief, row.chances, row.best  # (V,), (V,), ids
         return {"surprise": surprise, "state": row.state, "memory": row.memory, "gates": row.gates}
 
     def probability(self, token: str) -> float:

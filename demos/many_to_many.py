@@ -20,7 +20,7 @@ from demos.base import Demo, Input, InputError, Step
 from demos.limits import LIMITS, SHARE, Pace
 from models.charlm.data import BREAKS, END
 from models.charlm.data import FORMS as FORM_TOKENS
-from models.sampling import cut, draw, soften
+from models.sampling import cut, draw
 from models.together import Writer
 
 FORMS = ("五绝", "七绝", "五律", "七律")
@@ -82,9 +82,9 @@ def steps(
             yield Step(read=token, **(yield from reader.tick(token)))
         token = given[-1]
         for place, uniform in enumerate(uniforms):
-            fields = (yield from reader.tick(token)) | {"fed" if place else "read": token}
+            fields = (yield from reader.tick(token, temperature)) | {"fed" if place else "read": token}
             fields["surprise"] = None if place else fields["surprise"]
-            chances = cut(soften(net.writable(reader.logits), temperature), top_k, top_p)
+            chances = cut(reader.chances, top_k, top_p)
             wish = lines.wish(token)
             fields["chosen"] = place in chosen or (wish is not None and place >= len(written))
             wish = written[place] if place < len(written) else wish

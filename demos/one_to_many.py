@@ -8,7 +8,6 @@ come through the state: nobody looks at the picture again.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal
@@ -226,7 +225,7 @@ def numbers(inputs: dict[str, Any], t: int, layer: int, unit: int) -> dict[str, 
     else:
         x = net.seed @ seed_of(inputs["photo"], inputs["other"], inputs["mix"]) + net.seed_bias
     if now.replaced is not None:
-        before = replace(before, state=now.replaced[0], memory=now.replaced[1])
+        before = before._replace(state=now.replaced[0], memory=now.replaced[1])
     return unit_numbers(net.cell, x, before, now, layer, unit)
 
 

@@ -4,14 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
+LEAST = 1e-20  # in place of a temperature of 0: whatever is behind the best has no chance
 
 
-def soften(logits: Floats, temperature: float = 1.0) -> Floats:
-    """softmax(logits / temperature) over the last axis; temperature 0 is its limit, argmax."""
-    if temperature == 0:
-        best = logits == logits.max(-1, keepdims=True)
-        return best / best.sum(-1, keepdims=True)
-    z = np.exp((logits - logits.max(-1, keepdims=True)) / max(temperature, 1e-6))
+def soften(logits: Floats, temperature: float | Floats = 1.0) -> Floats:
+    """softmax(logits / temperature) over the last axis; temperature 0 is its limit, argmax. Of several rows,
+    each has the same temperature, or one of its own (B, 1)."""
+    z = np.exp((logits - logits.max(-1, keepdims=True)) / np.maximum(np.asarray(temperature, logits.dtype), LEAST))
     return z / z.sum(-1, keepdims=True)
 
 

@@ -1,6 +1,6 @@
 """Several streams of one network, ticking in one batch.
 
-A *writer* is a generator. It yields the id of the token that it wants to read next and is sent
+A *writer* is a generator. It yields a `Wish`, the token that it wants to read next, and is sent
 what the network computed for it; whatever else it yields is handed out to whoever
 iterates over `Together.run`. There is no thread of its own: who needs a result advances all
 streams, and the others find theirs ready. A lone stream so runs without any exchange between
@@ -10,7 +10,7 @@ threads, and ten together cost little more than one (Orca, Yu et al. 2022, batch
 from collections import deque
 from collections.abc import Generator, Iterator
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,13 +25,20 @@ ALL_AHEAD = 4096  # of all streams together, at 30 KB each; but twice a burst ea
 Writer = Generator[Any, Any, None]
 
 
+class Wish(NamedTuple):
+    """The token that a stream reads next, and the temperature at which it will draw the one after it."""
+
+    id: int
+    temperature: float = 1.0
+
+
 class Stream:
     """A writer, the token it waits for, its place in the state of the batch it was in, and what it has handed out."""
 
     def __init__(self, writer: Writer, state: list[State]) -> None:
         self.writer, self.state, self.place = writer, state, 0
         self.out: deque[Any] = deque()
-        self.wish: int | None = None
+        self.wish: Wish | None = None
         self.over, self.error, self.left = False, None, False
         self.advance(None)
 
@@ -39,7 +46,7 @@ class Stream:
         """Send what the network computed, and take what comes until the next wish."""
         try:
             item = self.writer.send(row)
-            while not isinstance(item, int):
+            while not isinstance(item, Wish):
                 self.out.append(item)
                 item = next(self.writer)
             self.wish = item
@@ -50,7 +57,8 @@ class Stream:
 
 
 class Together:
-    """The streams of one network: anything with `zero()`, `tick(ids, state)`, and `rows(tick)`, its parts."""
+    """The streams of one network: anything with `zero()`, `tick(ids, state)`, and, for the parts of that,
+    `rows(tick, temperatures)`."""
 
     def __init__(self, net: Any) -> None:
         self.net = net
@@ -99,8 +107,9 @@ class Together:
 
     def _tick(self, streams: list[Stream]) -> None:
         """One tick of these streams."""
-        tick = self.net.tick([s.wish for s in streams], _gathered(streams))
-        for place, (stream, row) in enumerate(zip(streams, self.net.rows(tick), strict=True)):
+        tick = self.net.tick([s.wish.id for s in streams], _gathered(streams))
+        rows = self.net.rows(tick, [s.wish.temperature for s in streams])
+        for place, (stream, row) in enumerate(zip(streams, rows, strict=True)):
             stream.state, stream.place = tick.state, place
             stream.advance(row)
 

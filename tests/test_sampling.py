@@ -36,6 +36,15 @@ def test_soften_is_softmax_at_a_temperature_over_the_last_axis() -> None:
         np.testing.assert_allclose(soften(logits, temperature), z / z.sum(1, keepdims=True), rtol=1e-5)
 
 
+def test_rows_have_temperatures_of_their_own() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (4, 9)).astype(np.float32)
+    temperatures = [0, 0.5, 0.8, 2]
+    together = soften(logits, np.float32(temperatures)[:, None])
+    alone = [soften(row, temperature) for row, temperature in zip(logits, temperatures, strict=True)]
+    assert together.dtype == alone[0].dtype == np.float32
+    assert np.array_equal(together, alone)
+
+
 @pytest.mark.parametrize("temperature", [0, 1e-9, 0.05, 1, 2])
 @pytest.mark.parametrize("logits", [[1e30, -1e30, 0], [-1e30] * 3, [88, 89, 1000], [-np.inf, 0, 1], [3e38, -3e38, 0]])
 def test_extreme_logits_give_chances(logits: list[float], temperature: float) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from models import packed
 from models.charlm.network import Network
+from models.sampling import soften
 from models.tick import Matrix
-from models.together import AHEAD, Together, Writer
+from models.together import AHEAD, Together, Wish, Writer
 
 STREAMS = 7
 
@@ -23,9 +24,13 @@ def net(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.Monkey
 
 
 def reader(net: Network, ids: list[int]) -> Writer:
-    """Hands out the logits after each token."""
+    """Hands out the chances of what follows each token, at a temperature of its own."""
     for id_ in ids:
-        yield (yield id_).logits
+        yield (yield Wish(id_, warmth(id_))).chances
+
+
+def warmth(id_: int) -> float:
+    return 0.5 + id_ % 4 / 2
 
 
 def ids_of(seed: int, net: Network) -> list[int]:
@@ -41,7 +46,7 @@ def test_a_lone_stream_is_the_plain_tick(net: Network) -> None:
     for id_ in ids:
         tick = net.tick([id_], state)
         state = tick.state
-        wanted.append(tick.logits[0])
+        wanted.append(soften(net.writable(tick.logits[0]), warmth(id_)))
     assert np.array_equal(alone(net, ids), wanted)
 
 
@@ -54,12 +59,12 @@ def test_company_changes_nothing(net: Network) -> None:
 
     with ThreadPoolExecutor(STREAMS) as pool:
         found = list(pool.map(one, range(STREAMS)))
-    for seed, logits in enumerate(found):
+    for seed, chances in enumerate(found):
         wanted = alone(net, ids_of(seed, net))
         if Matrix.pack is None:  # NumPy multiplies one vector and several in different orders
-            np.testing.assert_allclose(logits, wanted, atol=1e-5)
+            np.testing.assert_allclose(chances, wanted, atol=1e-5)
         else:
-            assert np.array_equal(logits, wanted)
+            assert np.array_equal(chances, wanted)
     assert together.streams == []
 
 
@@ -124,8 +129,8 @@ def test_an_error_is_its_own_streams(net: Network) -> None:
     together = Together(net)
 
     def failing() -> Writer:
-        yield (yield 1).logits
-        yield (yield 2).logits
+        yield (yield Wish(1)).belief
+        yield (yield Wish(2)).belief
         raise ValueError("mine")
 
     def fetched(run: Iterator) -> int:

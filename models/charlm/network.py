@@ -31,11 +31,12 @@ class Tick(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One stream's share of a tick: logits (V,), softmax of them, the likeliest `BEST` tokens' ids, best
-    first, and h, c and every gate of all layers (L, H)."""
+    """One stream's share of a tick: what the network believes (V,), softmax(logits); the chances (V,) of what can
+    be written, at the stream's temperature; the likeliest `BEST` tokens' ids, best first; and h, c and every
+    gate of all layers (L, H)."""
 
-    logits: Array
     belief: Array
+    chances: Array
     best: NDArray[np.intp]
     state: Array
     memory: Array | None
@@ -102,9 +103,10 @@ class Network:
             x = self.project[0](x) + self.project[1]  # (B, H) -> (B, E)
         return Tick(self.head(x) + self.head_bias, after, gates)  # -> (B, V)
 
-    def rows(self, tick: Tick) -> list[Row]:
+    def rows(self, tick: Tick, temperatures: list[float]) -> list[Row]:
         """The parts of a tick of B streams; what all need is computed for all at once."""
         belief, each = soften(tick.logits), np.arange(len(tick.logits))[:, None]  # (B, V), (B, 1)
+        chances = soften(self.writable(tick.logits), np.float32(temperatures)[:, None])  # (B, V)
         best = np.argpartition(-belief, BEST)[:, :BEST]
         best = best[each, np.argsort(-belief[each, best], 1, kind="stable")]
         h = np.array([layer.h for layer in tick.state])  # L of (B, H) -> (L, B, H)
@@ -112,7 +114,7 @@ class Network:
         gates = {name: np.array([layer[name] for layer in tick.gates]) for name in tick.gates[0]}
         return [
             Row(*told, h[:, i], None if c is None else c[:, i], {name: gate[:, i] for name, gate in gates.items()})
-            for i, told in enumerate(zip(tick.logits, belief, best, strict=True))
+            for i, told in enumerate(zip(belief, chances, best, strict=True))
         ]
 
     def normalise(self, text: str) -> str:
@@ -124,9 +126,9 @@ class Network:
         return self._ids.get(token, 0)
 
     def writable(self, logits: Array) -> Array:
-        """The logits (V,) without UNKNOWN and the forms: what has no character cannot be written."""
+        """The logits (…, V) without UNKNOWN and the forms: what has no character cannot be written."""
         out = logits.copy()
-        out[self._unwritable] = -np.inf
+        out[..., self._unwritable] = -np.inf
         return out
 
     def encode(self, text: str) -> list[int]:
