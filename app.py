@@ -57,6 +57,7 @@ HELD = 100 * photos.BYTES  # bytes of uploads that outlive a sweep
 SWITCH = 0.001  # seconds that one thread of Python keeps the others waiting; a request changes threads a dozen times
 ARENAS = (-8, 2)  # M_ARENA_MAX of glibc's malloc.h, and how many parts memory is handed out from
 SMALL = 24  # threads for what waits for no run
+RUNS: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": LIMITS.runs}  # of all that compute
 LOOKS = 4  # questions of the page's scripts that are answered at once
 WAITING = 100  # further ones that may wait
 LONGEST_QR = 8000  # characters; no QR code holds as many
@@ -298,8 +299,7 @@ class Page:
         with said.add(gr.Accordion(open=False, elem_classes="aside"), lambda at: {"label": say(at, "label.card")}):
             said.add(gr.Markdown(), lambda at: {"value": facts(demo, at)})
         self.packed = gr.Textbox(visible=False)
-        network = {"concurrency_id": "network", "concurrency_limit": LIMITS.runs}
-        self.compute = quiet | network | {"outputs": self.drawing}
+        self.compute = quiet | RUNS | {"outputs": self.drawing}
         self.connect()
 
     def control(self, given: Input) -> Any:
@@ -543,14 +543,7 @@ class Many:
                 self.csv = said.add(gr.DownloadButton(visible=False), lambda at: {"label": say(at, "many.csv")})
         outputs = [self.told, self.bars, self.table, self.csv]
         inputs = [page.lang, self.lines, self.file, page.controls["language"], page.controls["network"]]
-        event = run.click(
-            self.compute,
-            inputs,
-            outputs,
-            concurrency_id="network",
-            concurrency_limit=LIMITS.runs,
-            api_visibility="private",
-        )
+        event = run.click(self.compute, inputs, outputs, **RUNS, api_visibility="private")
         stop.click(None, cancels=[event], api_visibility="private")
         page.lang.input(
             self.relabel,
@@ -655,7 +648,7 @@ def look_at(demo: Demo, tour: Tour) -> str:
     """Tell the drawing at which tick it is to look once the run is there."""
     told = json.dumps({"slot": f"{demo.name}-unrolled", "tick": tour.tick})
     event = f"new CustomEvent('gallery:look', {{ detail: {told} }})"
-    return f"(...given) => {{ document.dispatchEvent({event}); return [JSON.stringify(given)]; }}"
+    return f"(...given) => {{ document.dispatchEvent({event}); return ({PACK})(...given); }}"
 
 
 def unsaid(demo: Demo) -> dict[str, Any]:
@@ -855,9 +848,7 @@ def build() -> gr.Blocks:
                             pages.append(Page(demo, lang, said, quiet))
         for demo in discover():
             for name, function in demo.api.items():
-                gr.api(
-                    served(demo, name, function), api_name=name, concurrency_id="network", concurrency_limit=LIMITS.runs
-                )
+                gr.api(served(demo, name, function), api_name=name, **RUNS)
         arrived = follow(blocks, lang, said, "gallery.title", quiet)
         blocks.load(open_tab, None, [outer, *inner.values()], queue=False, **quiet)
         for page in pages:

@@ -72,4 +72,4 @@ def chromium() -> Iterator[Browser]:
 
 def packed_inputs(config: dict[str, Any]) -> dict[int, list[int]]:
     """The component that holds a run's inputs as JSON -> the components from which they come."""
-    return {d["outputs"][0]: d["inputs"] for d in config["dependencies"] if "JSON.stringify(given)" in str(d["js"])}
+    return {d["outputs"][0]: d["inputs"] for d in config["dependencies"] if d["outputs"] and not d["backend_fn"]}

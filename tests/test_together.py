@@ -24,9 +24,10 @@ def net(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.Monkey
 
 
 def reader(net: Network, ids: list[int]) -> Writer:
-    """Hands out the chances of what follows each token, at a temperature of its own."""
+    """Hands out what the network believes after each token, and the chances at a temperature of its own."""
     for id_ in ids:
-        yield (yield Wish(id_, warmth(id_))).chances
+        row = yield Wish(id_, warmth(id_))
+        yield np.stack([row.belief, row.chances])
 
 
 def warmth(id_: int) -> float:
@@ -46,7 +47,8 @@ def test_a_lone_stream_is_the_plain_tick(net: Network) -> None:
     for id_ in ids:
         tick = net.tick([id_], state)
         state = tick.state
-        wanted.append(soften(net.writable(tick.logits[0]), warmth(id_)))
+        logits = tick.logits[0]
+        wanted.append(np.stack([soften(logits), soften(net.writable(logits), warmth(id_))]))
     assert np.array_equal(alone(net, ids), wanted)
 
 
@@ -59,12 +61,12 @@ def test_company_changes_nothing(net: Network) -> None:
 
     with ThreadPoolExecutor(STREAMS) as pool:
         found = list(pool.map(one, range(STREAMS)))
-    for seed, chances in enumerate(found):
+    for seed, rows in enumerate(found):
         wanted = alone(net, ids_of(seed, net))
         if Matrix.pack is None:  # NumPy multiplies one vector and several in different orders
-            np.testing.assert_allclose(chances, wanted, atol=1e-5)
+            np.testing.assert_allclose(rows, wanted, atol=1e-5)
         else:
-            assert np.array_equal(chances, wanted)
+            assert np.array_equal(rows, wanted)
     assert together.streams == []
 
 
